@@ -1,0 +1,33 @@
+//! Layout asserts. A struct without padding has the size of its members; each size is stated, so
+//! that a change of a member is a change here and in [`crate::ABI_VERSION`].
+
+use core::mem::{align_of, offset_of, size_of};
+
+use crate::{
+    Ancestor, ArgumentName, DenialEvent, DeviceEntry, DeviceKey, EngineName, ExeId, LifecycleEvent,
+    Policy, TaskEntry, ToolRule, VerbKey, VerbRule,
+};
+
+const _: () = {
+    assert!(size_of::<DeviceKey>() == 8);
+    assert!(size_of::<DeviceEntry>() == 24 && align_of::<DeviceEntry>() == 8);
+    assert!(size_of::<Policy>() == 16);
+    assert!(size_of::<TaskEntry>() == 16);
+    assert!(size_of::<EngineName>() == 16);
+    assert!(size_of::<ExeId>() == 16);
+    assert!(size_of::<ToolRule>() == 12);
+    assert!(size_of::<VerbKey>() == 32);
+    assert!(size_of::<VerbRule>() == 8);
+    assert!(size_of::<ArgumentName>() == 128);
+    assert!(size_of::<Ancestor>() == 20);
+    assert!(size_of::<LifecycleEvent>() == 40);
+    assert!(offset_of!(LifecycleEvent, comm) == 24);
+    // 4 u64, 13 u32, 8 u8, one u16, 2 u8, then the byte arrays.
+    assert!(offset_of!(DenialEvent, exe_dev) == 32);
+    assert!(offset_of!(DenialEvent, decision) == 84);
+    assert!(offset_of!(DenialEvent, argv_bytes) == 92);
+    assert!(offset_of!(DenialEvent, comm) == 96);
+    assert!(offset_of!(DenialEvent, ancestors) == 144);
+    assert!(offset_of!(DenialEvent, argv) == 264);
+    assert!(size_of::<DenialEvent>() == 520 && align_of::<DenialEvent>() == 8);
+};

@@ -1,0 +1,32 @@
+//! The contract between dbguard's BPF programs and its controller.
+//!
+//! Everything that crosses the border between kernel and user space is defined here, once: map
+//! keys and values, events, the words for operations and reasons, and the table of kernel members
+//! whose offsets the loader injects. No implicit padding, no `bool`, and every layout is asserted,
+//! so that a change on one side alone does not compile.
+#![no_std]
+
+mod device;
+mod event;
+mod layout;
+pub mod maps;
+pub mod members;
+mod state;
+mod task;
+mod words;
+
+pub use device::{DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, dev, device_flag};
+pub use event::{
+    ANCESTORS, ARGV_BYTES, Ancestor, CMDLINE_PARTIAL, Counter, DenialEvent, EXE_NAME_BYTES,
+    LifecycleEvent, LifecycleKind, TASK_COMM_BYTES,
+};
+pub use state::{ArmWord, Mode, Policy, RELEASED_NEVER};
+pub use task::{
+    ArgumentName, ArgumentRole, Engine, EngineName, ExeId, ToolRule, TaskEntry, VerbKey, VerbRule,
+    tool_grant, verb_source,
+};
+pub use words::{Decision, Hook, Op, Reason};
+
+/// Version of everything in this crate. The loader writes it into the programs and compares it
+/// with the pinned maps of a running guard; a difference means "replace", never "share".
+pub const ABI_VERSION: u32 = 1;

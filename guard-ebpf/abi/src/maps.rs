@@ -1,0 +1,62 @@
+//! Names and sizes of the maps: who writes them, and what happens when they are full.
+
+/// `DEVICES`: hash, [`crate::DeviceKey`] → [`crate::DeviceEntry`]. Written by the controller; the
+/// kernel half deletes entries of devices that appear anew and adds partitions of free disks.
+/// Full: a device without an entry is unknown, so refused while armed or held; the controller
+/// says so in `status`.
+pub const DEVICES: &str = "DEVICES";
+/// Entries of `DEVICES`: 10,000 disks with partitions and passthrough nodes fit.
+pub const DEVICES_MAX: u32 = 65_536;
+
+/// `CHAR_MAJORS`: array indexed by major number → [`crate::PassthroughKind`]. Controller.
+pub const CHAR_MAJORS: &str = "CHAR_MAJORS";
+/// Major numbers have 12 bits.
+pub const CHAR_MAJORS_MAX: u32 = 4_096;
+
+/// `TASKS`: hash, tgid → [`crate::TaskEntry`]. Kernel half; the controller adds the processes that
+/// were there before it. Full: the host stays armed, `Counter::TasksFull` tells.
+pub const TASKS: &str = "TASKS";
+/// Entries of `TASKS`: PostgreSQL has one process a connection.
+pub const TASKS_MAX: u32 = 32_768;
+
+/// `ENGINE_NAMES`: hash, [`crate::EngineName`] → engine number. Controller.
+pub const ENGINE_NAMES: &str = "ENGINE_NAMES";
+/// `ENGINE_EXES`: hash, [`crate::ExeId`] → engine number. Controller.
+pub const ENGINE_EXES: &str = "ENGINE_EXES";
+/// Entries of each of the two.
+pub const ENGINES_MAX: u32 = 1_024;
+
+/// `TOOLS`: hash, [`crate::ExeId`] → [`crate::ToolRule`]. Controller.
+pub const TOOLS: &str = "TOOLS";
+/// `VERBS`: hash, [`crate::VerbKey`] → [`crate::VerbRule`]. Controller.
+pub const VERBS: &str = "VERBS";
+/// Entries of each of the two.
+pub const TOOLS_MAX: u32 = 1_024;
+/// `ARGUMENTS`: hash, [`crate::ArgumentName`] → 1. Controller. Full: the verb has no grant.
+pub const ARGUMENTS: &str = "ARGUMENTS";
+/// Entries of `ARGUMENTS`: three spellings for each free logical volume.
+pub const ARGUMENTS_MAX: u32 = 16_384;
+
+/// `ARM`: array of `u64`, see [`crate::ArmWord`]. Kernel half alone.
+pub const ARM: &str = "ARM";
+/// `POLICY`: array of one [`crate::Policy`]. Controller alone.
+pub const POLICY: &str = "POLICY";
+/// `COUNTERS`: per-CPU array of `u64`, see [`crate::Counter`]. Kernel half alone.
+pub const COUNTERS: &str = "COUNTERS";
+/// `SCRATCH`: per-CPU room for what does not fit on the BPF stack. Kernel half alone, not pinned.
+pub const SCRATCH: &str = "SCRATCH";
+
+/// `DENIALS`: ring of [`crate::DenialEvent`]. Full: the event is counted in `Counter::Dropped`.
+pub const DENIALS: &str = "DENIALS";
+/// Bytes of `DENIALS`, a power of two: about 2,000 events while no controller lives.
+pub const DENIALS_BYTES: usize = 1 << 20;
+/// `LIFECYCLE`: ring of [`crate::LifecycleEvent`].
+pub const LIFECYCLE: &str = "LIFECYCLE";
+/// Bytes of `LIFECYCLE`, a power of two.
+pub const LIFECYCLE_BYTES: usize = 1 << 17;
+
+/// Maps that outlive the controller, pinned by these names.
+pub const PINNED: &[&str] = &[
+    DEVICES, CHAR_MAJORS, TASKS, ENGINE_NAMES, ENGINE_EXES, TOOLS, VERBS, ARGUMENTS, ARM, POLICY,
+    COUNTERS, DENIALS, LIFECYCLE,
+];

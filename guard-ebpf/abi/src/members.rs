@@ -1,0 +1,93 @@
+//! The kernel members that the BPF programs read, with the symbol that carries each offset.
+//!
+//! rustc emits no CO-RE relocations, so the loader looks every member up in the running kernel's
+//! BTF, recursing into anonymous structs and unions, and writes its byte offset into the program's
+//! read-only data. A required member that is missing stops the loader, by name.
+
+/// What the loader does when the member does not exist in the running kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Refuse to start.
+    Required,
+    /// Write [`ABSENT`]; the program takes another way.
+    Optional,
+}
+
+/// Offset of a member that the running kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// One member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Symbol in the object's read-only data, a `u32`.
+    pub symbol: &'static str,
+    /// Struct name in BTF.
+    pub of: &'static str,
+    /// Member name; a dotted path where the member lies inside a named struct.
+    pub path: &'static str,
+    /// What to do when it is missing.
+    pub need: Need,
+}
+
+macro_rules! members {
+    ($($symbol:ident: $of:literal . $path:literal $need:ident,)+) => {
+        /// Every member, in the order of the kernel's own headers.
+        pub const MEMBERS: &[Member] = &[
+            $(Member { symbol: stringify!($symbol), of: $of, path: $path, need: Need::$need },)+
+        ];
+    };
+}
+
+members! {
+    // include/linux/fs.h
+    FILE_F_INODE: "file"."f_inode" Required,
+    FILE_F_MODE: "file"."f_mode" Required,
+    FILE_F_FLAGS: "file"."f_flags" Required,
+    FILE_F_PATH_DENTRY: "file"."f_path.dentry" Required,
+    INODE_I_MODE: "inode"."i_mode" Required,
+    INODE_I_RDEV: "inode"."i_rdev" Required,
+    INODE_I_INO: "inode"."i_ino" Required,
+    INODE_I_SB: "inode"."i_sb" Required,
+    SUPER_BLOCK_S_DEV: "super_block"."s_dev" Required,
+    // include/linux/dcache.h
+    DENTRY_D_NAME_NAME: "dentry"."d_name.name" Required,
+    // include/linux/io_uring*.h: `cmd` up to 6.4, `sqe` after
+    IO_URING_CMD_FILE: "io_uring_cmd"."file" Optional,
+    IO_URING_CMD_CMD_OP: "io_uring_cmd"."cmd_op" Optional,
+    IO_URING_CMD_CMD: "io_uring_cmd"."cmd" Optional,
+    IO_URING_CMD_SQE: "io_uring_cmd"."sqe" Optional,
+    IO_URING_SQE_CMD: "io_uring_sqe"."cmd" Optional,
+    // include/linux/blk_types.h, include/linux/blkdev.h
+    BLOCK_DEVICE_BD_DISK: "block_device"."bd_disk" Optional,
+    BLOCK_DEVICE_BD_DEV: "block_device"."bd_dev" Optional,
+    GENDISK_PART0: "gendisk"."part0" Optional,
+    // include/linux/sched.h
+    TASK_MM: "task_struct"."mm" Required,
+    TASK_TGID: "task_struct"."tgid" Required,
+    TASK_PID: "task_struct"."pid" Required,
+    TASK_REAL_PARENT: "task_struct"."real_parent" Required,
+    TASK_GROUP_LEADER: "task_struct"."group_leader" Required,
+    TASK_START_BOOTTIME: "task_struct"."start_boottime" Required,
+    TASK_COMM: "task_struct"."comm" Required,
+    TASK_SIGNAL: "task_struct"."signal" Required,
+    TASK_CRED: "task_struct"."cred" Required,
+    TASK_LOGINUID: "task_struct"."loginuid" Optional,
+    TASK_SESSIONID: "task_struct"."sessionid" Optional,
+    // include/linux/cred.h
+    CRED_UID: "cred"."uid" Required,
+    CRED_EUID: "cred"."euid" Required,
+    // include/linux/sched/signal.h
+    SIGNAL_LIVE: "signal_struct"."live" Required,
+    SIGNAL_TTY: "signal_struct"."tty" Required,
+    // include/linux/tty.h, include/linux/tty_driver.h
+    TTY_INDEX: "tty_struct"."index" Required,
+    TTY_DRIVER: "tty_struct"."driver" Required,
+    TTY_DRIVER_MAJOR: "tty_driver"."major" Required,
+    TTY_DRIVER_MINOR_START: "tty_driver"."minor_start" Required,
+    // include/linux/mm_types.h
+    MM_ARG_START: "mm_struct"."arg_start" Required,
+    MM_ARG_END: "mm_struct"."arg_end" Required,
+    MM_EXE_FILE: "mm_struct"."exe_file" Required,
+    // include/linux/binfmts.h
+    BINPRM_FILE: "linux_binprm"."file" Required,
+}

@@ -1,0 +1,151 @@
+//! Processes as the kernel half knows them.
+//!
+//! Two kinds of process matter. *Critical* ones (database servers) arm the host. *Tools* are
+//! maintenance programs that a live database host needs and that must open a protected device for
+//! writing to do their work (`lvextend`, online `resize2fs`, `mdmon`, `smartctl`). A tool is known
+//! by the identity of its executable file, not by its name, and its grants hold only for devices
+//! that carry the matching [`crate::device_flag`].
+
+use crate::words::words;
+
+words! {
+    /// Which database a critical process is.
+    Engine {
+        /// Not a database.
+        None = 0 => "none",
+        /// MariaDB or MySQL.
+        Mysql = 1 => "mysql",
+        /// PostgreSQL.
+        Postgres = 2 => "postgres",
+        /// Named or marked by the operator.
+        Custom = 3 => "custom",
+    }
+}
+
+/// Bits of [`TaskEntry::grants`], [`ToolRule::grants`] and [`VerbRule::grants`].
+pub mod tool_grant {
+    /// May write physical volumes (`device_flag::LVM_PV`) and new device-mapper nodes.
+    pub const LVM: u32 = 1 << 0;
+    /// May write a mounted ext file system's device (`device_flag::EXT_MOUNTED`): growing online.
+    pub const EXT_ONLINE: u32 = 1 << 1;
+    /// May write members of MD arrays (`device_flag::MD_MEMBER`): external metadata.
+    pub const MD_MEMBER: u32 = 1 << 2;
+    /// May open a drive for writing in order to send it read-only commands. The commands are
+    /// still judged one by one; `write(2)` on the descriptor is what the tool is trusted with.
+    pub const DRIVE_QUERY: u32 = 1 << 3;
+    /// May write device-mapper nodes that are not classified yet (it has just made them).
+    pub const NEW_DM: u32 = 1 << 4;
+}
+
+/// Values of [`ToolRule::verb_source`].
+pub mod verb_source {
+    /// The tool has its grants whatever its arguments.
+    pub const NONE: u32 = 0;
+    /// The verb is the base name of `argv[0]`, or `argv[1]` where that is the tool's own name
+    /// (`lvm lvextend …`). Grants come from `VERBS`.
+    pub const MULTICALL: u32 = 1;
+}
+
+/// Value of the `TASKS` map; the key is the process id (tgid) in the initial pid namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskEntry {
+    /// An [`Engine`]; 0 where the process is not critical.
+    pub engine: u32,
+    /// Bits of [`tool_grant`]; 0 where the process is not a tool.
+    pub grants: u32,
+    /// When the process (its group leader) was started, ns of CLOCK_BOOTTIME; tells a reused pid.
+    /// 0 where not known.
+    pub start_boot_ns: u64,
+}
+
+/// Key of the `ENGINE_NAMES` map: base name of an executable file, zero-padded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EngineName {
+    /// At most 15 bytes; longer names are compared by their first 15.
+    pub name: [u8; 16],
+}
+
+/// Identity of an executable file. Key of the `TOOLS` and `ENGINE_EXES` maps.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExeId {
+    /// Inode number.
+    pub ino: u64,
+    /// `inode->i_sb->s_dev`, kernel form. (btrfs reports another number to `stat(2)`.)
+    pub dev: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// Value of the `TOOLS` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToolRule {
+    /// Number of the tool, part of [`VerbKey`].
+    pub tool: u32,
+    /// Bits of [`tool_grant`] that hold without a verb.
+    pub grants: u32,
+    /// One of [`verb_source`].
+    pub verb_source: u32,
+}
+
+/// Key of the `VERBS` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VerbKey {
+    /// [`ToolRule::tool`].
+    pub tool: u32,
+    /// The verb, zero-padded.
+    pub verb: [u8; 28],
+}
+
+words! {
+    /// How the arguments after the verb are judged; the value of [`VerbRule::arguments`].
+    ArgumentRole {
+        /// Arguments do not matter.
+        Any = 0 => "any",
+        /// Every argument must be in `ARGUMENTS`: a harmless option, or the name of something
+        /// that is free. Used for verbs that destroy what they name, such as `lvremove`.
+        AllListed = 1 => "all-listed",
+    }
+}
+
+/// Value of the `VERBS` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerbRule {
+    /// Bits of [`tool_grant`].
+    pub grants: u32,
+    /// An [`ArgumentRole`].
+    pub arguments: u32,
+}
+
+/// Key of the `ARGUMENTS` map: one whole argument, zero-padded. Longer ones are never listed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ArgumentName {
+    /// [`VerbKey::tool`] that the argument belongs to.
+    pub tool: u32,
+    /// At most 123 bytes.
+    pub text: [u8; 124],
+}
+
+#[cfg(feature = "user")]
+mod pod {
+    // SAFETY: for all of these: `repr(C)`, integers alone, no padding (layout.rs asserts it).
+    unsafe impl aya::Pod for super::TaskEntry {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::EngineName {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::ExeId {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::ToolRule {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::VerbKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::VerbRule {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::ArgumentName {}
+}

@@ -1,0 +1,186 @@
+//! The decision. Hooks collect facts, ask here, and do what they are told.
+//!
+//! The rule in one sentence: while the host is armed or held, an operation that could destroy is
+//! refused on every device that is not known to be free, unless the subject is a program whose
+//! work on exactly this kind of device keeps the database alive.
+
+use guard_abi::{Decision, DeviceClass, Op, PassthroughKind, Reason, device_flag, tool_grant};
+
+use crate::command::Command;
+
+/// Bit of an operation class in [`guard_abi::Policy::enforced_ops`].
+pub const fn op_bit(op: Op) -> u32 {
+    1 << (op as u32)
+}
+
+/// `enforced_ops` of a host in enforce mode.
+pub const ALL_OPS: u32 = u32::MAX;
+
+/// Who acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Is a critical process (a database server).
+    pub critical: bool,
+    /// Bits of [`tool_grant`].
+    pub grants: u32,
+}
+
+/// What is acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The device's class.
+    pub class: DeviceClass,
+    /// Bits of [`device_flag`]; 0 for an unknown device.
+    pub flags: u32,
+    /// `None` for a block device, otherwise what the character device passes commands to.
+    pub passthrough: PassthroughKind,
+    /// A block device with device-mapper's major number.
+    pub device_mapper: bool,
+}
+
+/// How a device is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// `FMODE_WRITE` is set.
+    pub write: bool,
+    /// `O_ACCMODE` is 3: neither reading nor writing, but ioctls work (open(2), NOTES).
+    pub ioctl_only: bool,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The device is opened.
+    Open(Access),
+    /// A command is sent to it; its argument has been read and judged.
+    Command(Command),
+}
+
+/// The outcome, before the mode is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `Allow`, `Deny`, `WouldDeny` or `Record`.
+    pub decision: Decision,
+    /// Why, where it is not `Allow`.
+    pub reason: Reason,
+    /// What kind of harm. Meaningless where it is `Allow`.
+    pub op: Op,
+}
+
+impl Verdict {
+    /// None of the guard's business.
+    pub const ALLOW: Self =
+        Self { decision: Decision::Allow, reason: Reason::None, op: Op::RawWrite };
+
+    const fn deny(op: Op, reason: Reason) -> Self {
+        Self { decision: Decision::Deny, reason, op }
+    }
+
+    const fn record(op: Op) -> Self {
+        Self { decision: Decision::Record, reason: Reason::Notable, op }
+    }
+
+    /// The same verdict under a mode: an operation class that is not enforced is observed.
+    pub const fn under(self, enforced_ops: u32) -> Self {
+        match self.decision {
+            Decision::Deny if enforced_ops & op_bit(self.op) == 0 => {
+                Self { decision: Decision::WouldDeny, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Decides about one act on one device of a host that is armed or held.
+#[inline(always)]
+pub fn decide(subject: Subject, object: Object, act: Act) -> Verdict {
+    match act {
+        Act::Open(access) => decide_open(subject, object, access),
+        Act::Command(command) => decide_command(object, command),
+    }
+}
+
+/// True where nothing done to the device, whatever the command, can reach protected data. Hooks
+/// ask this first, so that work on a free disk reads no argument.
+#[inline(always)]
+pub fn is_plainly_free(object: Object) -> bool {
+    matches!(object.class, DeviceClass::Free) && object.flags & device_flag::DISK_PROTECTED == 0
+}
+
+#[inline(always)]
+fn decide_open(subject: Subject, object: Object, access: Access) -> Verdict {
+    if !(access.write || access.ioctl_only) || matches!(object.class, DeviceClass::Free) {
+        return Verdict::ALLOW;
+    }
+    match object.passthrough {
+        PassthroughKind::None | PassthroughKind::Raw | PassthroughKind::ScsiGeneric => {}
+        // No `write` file operation stands behind these nodes (drivers/nvme/host/core.c
+        // nvme_dev_fops and nvme_ns_chr_fops, block/bsg.c bsg_fops); each command is judged alone.
+        PassthroughKind::NvmeController | PassthroughKind::NvmeGeneric | PassthroughKind::Bsg => {
+            return Verdict::ALLOW;
+        }
+    }
+    if may_write(subject, object) {
+        return Verdict::ALLOW;
+    }
+    let op = match object.passthrough {
+        PassthroughKind::ScsiGeneric => Op::Passthrough,
+        _ => Op::RawWrite,
+    };
+    let reason = if access.write { not_free(object) } else { Reason::AccessModeThree };
+    Verdict::deny(op, reason)
+}
+
+/// The programs that keep a live database host going, each on the one kind of device it is for.
+#[inline(always)]
+fn may_write(subject: Subject, object: Object) -> bool {
+    let has = |grant: u32, flag: u32| subject.grants & grant != 0 && object.flags & flag != 0;
+    has(tool_grant::LVM, device_flag::LVM_PV)
+        || has(tool_grant::EXT_ONLINE, device_flag::EXT_MOUNTED)
+        || has(tool_grant::MD_MEMBER, device_flag::MD_MEMBER)
+        || subject.grants & tool_grant::DRIVE_QUERY != 0
+        || (subject.grants & tool_grant::NEW_DM != 0
+            && object.device_mapper
+            && matches!(object.class, DeviceClass::Unknown))
+        || (subject.critical && object.flags & device_flag::DB_RAW != 0)
+}
+
+#[inline(always)]
+fn decide_command(object: Object, command: Command) -> Verdict {
+    if matches!(object.class, DeviceClass::Free) {
+        let protected_below = object.flags & device_flag::DISK_PROTECTED != 0;
+        return match command {
+            Command::Disk(op) | Command::Opcode(op) | Command::Unlisted(op) if protected_below => {
+                Verdict::deny(op, Reason::ReachesProtectedDisk)
+            }
+            Command::Unreadable if protected_below => {
+                Verdict::deny(Op::Passthrough, Reason::UnreadableArgument)
+            }
+            _ => Verdict::ALLOW,
+        };
+    }
+    match command {
+        Command::Query => Verdict::ALLOW,
+        Command::Notable(op) => Verdict::record(op),
+        // An array or loop device that is being put together carries nothing yet.
+        Command::Assemble(_) if matches!(object.class, DeviceClass::Unknown) => Verdict::ALLOW,
+        Command::Harm(op) | Command::Disk(op) | Command::Assemble(op) => {
+            Verdict::deny(op, not_free(object))
+        }
+        Command::LoseMember if object.flags & device_flag::MD_REDUNDANT != 0 => {
+            Verdict::record(Op::Detach)
+        }
+        Command::LoseMember => Verdict::deny(Op::Detach, Reason::NotRedundant),
+        Command::Opcode(op) => Verdict::deny(op, Reason::OpcodeNotReadOnly),
+        Command::Unlisted(op) => Verdict::deny(op, Reason::CommandNotListed),
+        Command::Unreadable => Verdict::deny(Op::Passthrough, Reason::UnreadableArgument),
+    }
+}
+
+#[inline(always)]
+const fn not_free(object: Object) -> Reason {
+    match object.class {
+        DeviceClass::Unknown => Reason::UnknownDevice,
+        DeviceClass::Free | DeviceClass::Protected => Reason::ProtectedDevice,
+    }
+}
