@@ -138,6 +138,9 @@ fn may_write(subject: Subject, object: Object) -> bool {
     has(tool_grant::LVM, device_flag::LVM_PV)
         || has(tool_grant::EXT_ONLINE, device_flag::EXT_MOUNTED)
         || has(tool_grant::MD_MEMBER, device_flag::MD_MEMBER)
+        || has(tool_grant::UNLOCK, device_flag::LUKS)
+        || has(tool_grant::PREEN, device_flag::PREEN)
+        || has(tool_grant::SWAP_ON, device_flag::SWAP)
         || subject.grants & tool_grant::DRIVE_QUERY != 0
         || (subject.grants & tool_grant::NEW_DM != 0
             && object.device_mapper

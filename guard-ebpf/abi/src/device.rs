@@ -71,7 +71,7 @@ pub mod device_flag {
     pub const IN_USE: u32 = 1 << 1;
     /// Is a physical volume of an LVM volume group that is in use.
     pub const LVM_PV: u32 = 1 << 2;
-    /// Is a member of an MD array.
+    /// Is a member of an MD array, or holds the superblock of one that is not assembled.
     pub const MD_MEMBER: u32 = 1 << 3;
     /// Holds a mounted ext2/3/4 file system.
     pub const EXT_MOUNTED: u32 = 1 << 4;
@@ -85,6 +85,12 @@ pub mod device_flag {
     pub const INHERITED: u32 = 1 << 8;
     /// Protected because it carried critical data once, not because it does so now.
     pub const REMEMBERED: u32 = 1 << 9;
+    /// Holds a LUKS header: must be opened for writing to be unlocked.
+    pub const LUKS: u32 = 1 << 10;
+    /// Holds a file system that the boot-time check may repair (ext2/3/4, FAT).
+    pub const PREEN: u32 = 1 << 11;
+    /// Holds a swap area.
+    pub const SWAP: u32 = 1 << 12;
 }
 
 /// Key of the `DEVICES` map.

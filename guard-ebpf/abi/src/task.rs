@@ -35,6 +35,14 @@ pub mod tool_grant {
     pub const DRIVE_QUERY: u32 = 1 << 3;
     /// May write device-mapper nodes that are not classified yet (it has just made them).
     pub const NEW_DM: u32 = 1 << 4;
+    /// May open a LUKS device (`device_flag::LUKS`) for writing in order to unlock it:
+    /// `cryptsetup open` does so with `O_RDWR` (lib/utils_device.c `device_info`).
+    pub const UNLOCK: u32 = 1 << 5;
+    /// May repair a file system that is not mounted (`device_flag::PREEN`) as far as the
+    /// boot-time check does: `e2fsck -p`, `fsck.fat -a`.
+    pub const PREEN: u32 = 1 << 6;
+    /// May turn on a swap area (`device_flag::SWAP`): swapon(2) opens it for writing.
+    pub const SWAP_ON: u32 = 1 << 7;
 }
 
 /// Values of [`ToolRule::verb_source`].
@@ -44,6 +52,11 @@ pub mod verb_source {
     /// The verb is the base name of `argv[0]`, or `argv[1]` where that is the tool's own name
     /// (`lvm lvextend …`). Grants come from `VERBS`.
     pub const MULTICALL: u32 = 1;
+    /// The verb is the first argument after `argv[0]` that is not an option
+    /// (`cryptsetup open …`). Grants come from `VERBS`.
+    pub const FIRST_WORD: u32 = 2;
+    /// The verb is any argument after `argv[0]` that is listed in `VERBS` (`e2fsck -p …`).
+    pub const ANY_ARGUMENT: u32 = 3;
 }
 
 /// Value of the `TASKS` map; the key is the process id (tgid) in the initial pid namespace.
