@@ -1,0 +1,115 @@
+//! `cargo xtask build`: the BPF object, the controller with the object inside, the guest programs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::setup::{self, Need, bpf};
+use crate::{cmd, paths};
+
+/// Where the BPF object is put for the controller's build to find.
+pub fn object() -> PathBuf {
+    paths::target().join("bpf/dbguard.bpf.o")
+}
+
+/// The controller that guests get.
+pub fn dbguard() -> PathBuf {
+    paths::target().join("release/dbguard")
+}
+
+/// The programs of package guard-tests that guests get, by name.
+pub fn guest_programs() -> Vec<(String, PathBuf)> {
+    bins("guard-tests")
+        .into_iter()
+        .map(|name| {
+            let path = paths::target().join("release").join(&name);
+            (name, path)
+        })
+        .collect()
+}
+
+/// Runs the verb.
+pub fn run(release: bool) -> Result<()> {
+    setup::ensure(&[Need::Build])?;
+    build(release)
+}
+
+/// Builds everything; `release` is what guests and benchmarks use.
+pub fn build(release: bool) -> Result<()> {
+    build_object()?;
+    build_host(release)
+}
+
+/// Builds the BPF object. Always optimised: the verifier does not take anything else.
+pub fn build_object() -> Result<()> {
+    let toolchain = bpf::ensure()?;
+    let dir = paths::target().join("bpf");
+    let mut cargo = Command::new(&toolchain.cargo);
+    cargo
+        .args(["build", "--quiet", "--package", "guard-ebpf", "--bin", "dbguard-bpf", "--release"])
+        .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core", "--target-dir"])
+        .arg(&dir)
+        .current_dir(paths::root());
+    bpf_environment(&mut cargo, &toolchain);
+    cmd::run(&mut cargo, "building the BPF object")?;
+    let built = dir.join("bpfel-unknown-none/release/dbguard-bpf");
+    let object = object();
+    let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    // Left alone when unchanged, so that the controller is not built again for nothing.
+    if fs::read(&object).ok().as_deref() != Some(&bytes) {
+        fs::write(&object, bytes).with_context(|| format!("cannot write {}", object.display()))?;
+    }
+    Ok(())
+}
+
+/// The environment of every build for the BPF target.
+pub fn bpf_environment(cargo: &mut Command, toolchain: &bpf::Toolchain) {
+    cargo
+        .env("RUSTC", &toolchain.rustc)
+        // Debian's stable compiler builds `core` only when told that it may.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf")
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &toolchain.linker)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("RUSTUP_TOOLCHAIN");
+}
+
+fn build_host(release: bool) -> Result<()> {
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--package", "guard-user", "--package", "guard-tests"]);
+    cargo.arg("--bins");
+    if release {
+        cargo.arg("--release");
+    }
+    cargo.env("DBGUARD_BPF_OBJECT", object());
+    cmd::run(&mut cargo, "building the controller and the guest programs")
+}
+
+/// The cargo that runs us, in the checkout.
+pub fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(program);
+    cargo.current_dir(paths::root());
+    cargo
+}
+
+/// The names of a package's binaries; empty if there is no such package.
+fn bins(package: &str) -> Vec<String> {
+    let metadata = cmd::capture(
+        cargo().args(["metadata", "--no-deps", "--format-version", "1", "--quiet"]),
+        "reading the workspace",
+    );
+    let Ok(text) = metadata else { return Vec::new() };
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) else { return Vec::new() };
+    let array = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    array(&json["packages"])
+        .iter()
+        .filter(|entry| entry["name"] == package)
+        .flat_map(|entry| array(&entry["targets"]))
+        .filter(|target| array(&target["kind"]).iter().any(|kind| kind == "bin"))
+        .filter_map(|target| target["name"].as_str().map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,6 @@
+//! Guest images: kernel packages, the root file system, disks assembled from them.
+
+pub mod disk;
+pub mod kernel;
+pub mod root;
+pub mod rootfs;

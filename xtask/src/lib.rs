@@ -1,0 +1,11 @@
+//! What the verbs of `cargo xtask` are made of. The demonstration, the benchmark and the tests stand
+//! on [`guest`].
+
+pub mod build;
+pub mod cache;
+pub mod cmd;
+pub mod guest;
+pub mod image;
+pub mod paths;
+pub mod setup;
+pub mod vm;

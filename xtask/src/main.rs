@@ -1,0 +1,46 @@
+//! `cargo xtask VERB`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::setup::Missing;
+use xtask::{build, setup, vm};
+
+/// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
+const UNAVAILABLE: u8 = 69;
+
+/// Set up, build, boot and test dbguard
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install and make what is missing on this machine
+    Setup,
+    /// Build the BPF object, the controller and the guest programs
+    Build {
+        /// Build the controller optimised
+        #[arg(long)]
+        release: bool,
+    },
+    Vm(vm::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Setup => setup::run().map(|()| 0),
+        Verb::Build { release } => build::run(release).map(|()| 0),
+        Verb::Vm(options) => vm::run(&options),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(if error.is::<Missing>() { UNAVAILABLE } else { 1 })
+        }
+    }
+}
