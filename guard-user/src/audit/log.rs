@@ -1,0 +1,367 @@
+//! The one writer of the log.
+//!
+//! A batch of records is one write at the end of what is known to be good, then one `fdatasync`.
+//! Whatever stands behind the good end (a line torn by power loss or `kill -9`, half a batch from a
+//! full disk) is written over and cut off by the next batch, which begins with a record that says
+//! so. Nothing is reported as written before it is on disk.
+
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::account::Account;
+use super::record::{Body, EventKey, Gap, Record, Recovered, SCHEMA};
+use super::reverse::ReverseLines;
+use super::{event_id, time};
+
+/// Keys of so many events at the end of the log are remembered at start: more than one batch, which
+/// is all that can be written and not yet consumed.
+const REMEMBERED_KEYS: usize = 4_096;
+/// Bytes of a torn line that are kept for a person to look at.
+const TORN_KEPT: usize = 1_024;
+
+/// The log cannot be read or written. The guard goes on enforcing.
+#[derive(Debug, Error)]
+#[error("audit log {path}: {doing} failed: {source}; {next}", path = .path.display())]
+pub struct LogError {
+    path: PathBuf,
+    doing: &'static str,
+    next: &'static str,
+    source: io::Error,
+}
+
+/// What every record says about the host.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Boot id.
+    pub boot_id: String,
+    /// Machine id.
+    pub machine_id: String,
+    /// Node name.
+    pub host: String,
+}
+
+/// Mode and state at the time of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stance {
+    /// `observe` or `enforce`.
+    pub mode: &'static str,
+    /// `idle`, `armed` or `held`.
+    pub state: &'static str,
+}
+
+/// A record that is still to be numbered and written.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// When, ns of CLOCK_BOOTTIME.
+    pub boot_ns: u64,
+    /// Mode and state.
+    pub stance: Stance,
+    /// What happened.
+    pub body: Body,
+}
+
+impl Draft {
+    /// A draft of something that happens now.
+    pub fn now(stance: Stance, body: Body) -> Self {
+        Self {
+            boot_ns: time::boot_ns(),
+            stance,
+            body,
+        }
+    }
+}
+
+/// The log, opened for writing.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    /// End of the last record that is known to be on disk.
+    good: u64,
+    /// Something stands behind `good` that is to be written over.
+    torn: bool,
+    next_seq: u64,
+    context: Context,
+    account: Account,
+}
+
+/// What opening has found.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub log: Log,
+    /// The last record in it.
+    pub last: Option<Record>,
+    /// What is to be recorded about the log itself, before anything else.
+    pub notes: Vec<Body>,
+    /// Events of this boot that are in the log already.
+    pub known: HashSet<EventKey>,
+    /// Lifecycle events of this boot that are in the log already: stamp and process id.
+    pub known_lifecycle: HashSet<(u64, u32)>,
+}
+
+impl Log {
+    /// Opens or makes the log. `epoch` names the kernel half's maps: an account of another epoch
+    /// begins at zero.
+    pub fn open(path: &Path, context: Context, epoch: &str) -> Result<Opened, LogError> {
+        let fail = |doing, source| LogError {
+            path: path.to_owned(),
+            doing,
+            next: "mend the directory or the file system; the kernel half goes on enforcing",
+            source,
+        };
+        if let Some(directory) = path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o750)
+                .create(directory)
+                .map_err(|error| fail("making its directory", error))?;
+        }
+        let file = open_file(path).map_err(|error| fail("opening", error))?;
+        let mut log = Self {
+            path: path.to_owned(),
+            file,
+            good: 0,
+            torn: false,
+            next_seq: 1,
+            context,
+            account: Account::new(epoch),
+        };
+        let found = log
+            .read_end()
+            .map_err(|error| fail("reading its end", error))?;
+        Ok(Opened {
+            log,
+            last: found.last,
+            notes: found.notes,
+            known: found.known,
+            known_lifecycle: found.known_lifecycle,
+        })
+    }
+
+    /// The balance of what has been written.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Writes a batch. Either all of it is on disk when this returns, or the log is as before.
+    pub fn append(&mut self, drafts: Vec<Draft>) -> Result<Vec<Record>, LogError> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write_batch(drafts).map_err(|(doing, source)| {
+            // Readers should not meet half a batch; if even this fails the next batch does it.
+            if self.file.set_len(self.good).is_err() {
+                self.torn = true;
+            }
+            LogError {
+                path: self.path.clone(),
+                doing,
+                next: "make room or mend the file system; the kernel half goes on enforcing and \
+                       its events wait to be written",
+                source,
+            }
+        })
+    }
+
+    fn write_batch(
+        &mut self,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Record>, (&'static str, io::Error)> {
+        let note = self
+            .check_file()
+            .map_err(|error| ("looking at it", error))?;
+        let stance = drafts[0].stance;
+        let drafts = note
+            .map(|body| Draft::now(stance, body))
+            .into_iter()
+            .chain(drafts);
+        let mut account = self.account.clone();
+        let mut bytes = Vec::new();
+        let mut records = Vec::new();
+        for (seq, draft) in (self.next_seq..).zip(drafts) {
+            let record = self.number(seq, draft, &mut account);
+            write_line(&mut bytes, &record)
+                .map_err(|error| ("putting a record in words", error))?;
+            records.push(record);
+        }
+        self.file
+            .write_all_at(&bytes, self.good)
+            .map_err(|error| ("writing", error))?;
+        let end = self.good + bytes.len() as u64;
+        if self.torn {
+            self.file
+                .set_len(end)
+                .map_err(|error| ("cutting off a torn line", error))?;
+        }
+        self.file.sync_data().map_err(|error| ("syncing", error))?;
+        self.good = end;
+        self.torn = false;
+        self.next_seq += records.len() as u64;
+        self.account = account;
+        Ok(records)
+    }
+
+    fn number(&self, seq: u64, draft: Draft, account: &mut Account) -> Record {
+        draft.body.book(account);
+        Record {
+            v: SCHEMA,
+            seq,
+            event: matches!(draft.body, Body::Denial(_)).then(|| event_id::encode(seq)),
+            time: time::rfc3339(time::wall_of_boot(draft.boot_ns)),
+            boot_ns: draft.boot_ns,
+            boot_id: self.context.boot_id.clone(),
+            machine_id: self.context.machine_id.clone(),
+            host: self.context.host.clone(),
+            mode: draft.stance.mode.to_owned(),
+            state: draft.stance.state.to_owned(),
+            account: account.clone(),
+            body: draft.body,
+        }
+    }
+
+    /// Notices that the file was moved away (rotation), removed, or cut by someone else.
+    fn check_file(&mut self) -> io::Result<Option<Body>> {
+        let ours = self.file.metadata()?;
+        let moved = match std::fs::metadata(&self.path) {
+            Ok(there) => there.ino() != ours.ino() || there.dev() != ours.dev(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(error),
+        };
+        if moved {
+            self.file = open_file(&self.path)?;
+            self.good = self.file.metadata()?.len();
+            self.torn = false;
+            return Ok(Some(log_gap(
+                0,
+                format!(
+                    "the log file was moved or removed; this one goes on at record {}",
+                    self.next_seq
+                ),
+            )));
+        }
+        if ours.len() < self.good {
+            let lost = self.good - ours.len();
+            self.good = ours.len();
+            return Ok(Some(log_gap(
+                0,
+                format!("someone else cut {lost} bytes off the log"),
+            )));
+        }
+        if ours.len() > self.good && !self.torn {
+            self.good = ours.len();
+            return Ok(Some(log_gap(0, "someone else wrote to the log".to_owned())));
+        }
+        Ok(None)
+    }
+
+    fn read_end(&mut self) -> io::Result<Found> {
+        let end = self.file.metadata()?.len();
+        let (mut lines, complete) = ReverseLines::new(&self.file, end)?;
+        let mut found = Found::default();
+        let mut not_records = 0;
+        while let Some(line) = lines.next_line()? {
+            let Ok(record) = serde_json::from_slice::<Record>(&line.bytes) else {
+                not_records += 1;
+                continue;
+            };
+            let same_maps = record.boot_id == self.context.boot_id
+                && record.account.epoch == self.account.epoch;
+            if found.last.is_none() {
+                self.next_seq = record.seq + not_records + 1;
+            }
+            if same_maps && found.account.is_none() {
+                found.account = Some(record.account.clone());
+            }
+            found.remember(&record, &self.context.boot_id);
+            found.last.get_or_insert(record);
+            if found.known.len() + found.known_lifecycle.len() >= REMEMBERED_KEYS || !same_maps {
+                break;
+            }
+        }
+        if let Some(account) = found.account.take() {
+            self.account = account;
+        }
+        if complete < end {
+            found.notes.push(self.torn_line(complete, end)?);
+            self.torn = true;
+        }
+        if not_records > 0 {
+            found.notes.push(log_gap(
+                not_records,
+                "lines at the end of the log are not records".into(),
+            ));
+        }
+        self.good = complete;
+        Ok(found)
+    }
+
+    fn torn_line(&self, start: u64, end: u64) -> io::Result<Body> {
+        let torn_bytes = end - start;
+        let mut kept = vec![0; TORN_KEPT.min(torn_bytes as usize)];
+        self.file.read_exact_at(&mut kept, start)?;
+        Ok(Body::Recovered(Recovered {
+            torn_bytes,
+            torn: String::from_utf8_lossy(&kept).into_owned(),
+        }))
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    last: Option<Record>,
+    account: Option<Account>,
+    notes: Vec<Body>,
+    known: HashSet<EventKey>,
+    known_lifecycle: HashSet<(u64, u32)>,
+}
+
+impl Found {
+    fn remember(&mut self, record: &Record, boot_id: &str) {
+        if record.boot_id != boot_id {
+            return;
+        }
+        match &record.body {
+            Body::Denial(denial) => self.known.extend(denial.keys()),
+            Body::Process(process) if process.event_boot_ns != 0 => {
+                self.known_lifecycle
+                    .insert((process.event_boot_ns, process.pid));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn log_gap(lost: u64, detail: String) -> Body {
+    Body::Gap(Gap {
+        what: "log".to_owned(),
+        lost,
+        detail,
+    })
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(path)
+}
+
+/// The one place that turns a record into bytes.
+fn write_line(bytes: &mut Vec<u8>, record: &Record) -> io::Result<()> {
+    serde_json::to_writer(&mut *bytes, record)?;
+    bytes.push(b'\n');
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -1,0 +1,221 @@
+//! What a record holds. Field names are an interface: they may be added to, not changed.
+
+use serde::{Deserialize, Serialize};
+
+use super::account::Account;
+pub use super::denial::{Ancestor, Command, Database, Denial, EventKey, Object, Process};
+
+/// Version of the record format.
+pub const SCHEMA: u32 = 1;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of the record format, [`SCHEMA`].
+    pub v: u32,
+    /// Number of the record, counted from 1 over the life of the log.
+    pub seq: u64,
+    /// Id of the event, for denials: [`super::event_id`] of `seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Wall time, RFC 3339 in UTC.
+    pub time: String,
+    /// Nanoseconds of CLOCK_BOOTTIME.
+    pub boot_ns: u64,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// `/etc/machine-id`.
+    pub machine_id: String,
+    /// Node name.
+    pub host: String,
+    /// `observe` or `enforce`.
+    pub mode: String,
+    /// `idle`, `armed` or `held`.
+    pub state: String,
+    /// What the log accounts for, this record included.
+    pub account: Account,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What happened. Its name stands in `kind`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Body {
+    /// An operation was refused, would have been, or is worth a record.
+    Denial(Box<Denial>),
+    /// The host state changed.
+    State(Change),
+    /// The mode changed.
+    Mode(Change),
+    /// The controller started.
+    Start(Start),
+    /// The controller stopped; the kernel half goes on.
+    Stop(Stop),
+    /// A critical process was started, found or ended.
+    Process(CriticalProcess),
+    /// The host, or a remembered device, was released.
+    Release(Release),
+    /// Something was marked.
+    Mark(Mark),
+    /// A part of the guard stopped working, or works again.
+    Health(Health),
+    /// Something happened that is not in the log.
+    Gap(Gap),
+    /// A line that was being written when the machine or the controller died was taken back.
+    Recovered(Recovered),
+    /// The configuration was read again.
+    Config(ConfigRead),
+}
+
+/// From one word to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Before.
+    pub from: String,
+    /// After.
+    pub to: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The controller started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Version of dbguard.
+    pub version: String,
+    /// Process id of the controller.
+    pub pid: u32,
+    /// True where a running kernel half was found and taken over.
+    pub adopted: bool,
+    /// Enforcement route: `lsm`.
+    pub route: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Hooks that are attached.
+    pub hooks: Vec<String>,
+    /// Hooks that are not, with the reason.
+    pub missing: Vec<String>,
+}
+
+/// The controller stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Why.
+    pub why: String,
+}
+
+/// A critical process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CriticalProcess {
+    /// `started`, `found`, `marked`, `ended` or `not-tracked`.
+    pub change: String,
+    /// Process id.
+    pub pid: u32,
+    /// Engine.
+    pub engine: String,
+    /// Name of the process.
+    pub comm: String,
+    /// Data directories, as far as they are known at this moment.
+    pub data: Vec<String>,
+    /// The kernel's stamp of the event, 0 where there was none.
+    pub event_boot_ns: u64,
+}
+
+/// Who used a privileged verb.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Process id of the client.
+    pub pid: u32,
+    /// User id.
+    pub uid: u32,
+    /// Name of the user.
+    pub user: Option<String>,
+    /// Login user id, null without a login session.
+    pub auid: Option<u32>,
+    /// Name of the login user, or `no login session`.
+    pub login: String,
+    /// Controlling terminal.
+    pub tty: Option<String>,
+    /// SSH client address, best effort.
+    pub ssh_peer: Option<String>,
+}
+
+/// A release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Who.
+    pub by: Actor,
+    /// The remembered device that was forgotten; null for the whole host.
+    pub device: Option<String>,
+    /// What was forgotten with it.
+    pub forgotten: Vec<String>,
+}
+
+/// A mark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Who.
+    pub by: Actor,
+    /// `pid`, `data`, `device` or `exe`.
+    pub what: String,
+    /// Which.
+    pub object: String,
+}
+
+/// Health of a part of the guard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The part: `links`, `self-test`, `classification`, `audit`, `devices-map`, ….
+    pub part: String,
+    /// True where it works (again).
+    pub healthy: bool,
+    /// What is wrong and what to do, or how it was mended.
+    pub detail: String,
+}
+
+/// Something happened that is not in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// `dropped` (ring full), `missing` (made, but neither dropped nor found), `lifecycle`, `log`.
+    pub what: String,
+    /// How many.
+    pub lost: u64,
+    /// In words.
+    pub detail: String,
+}
+
+/// A torn last line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// Its length in bytes.
+    pub torn_bytes: u64,
+    /// Its beginning, for a person to look at.
+    pub torn: String,
+}
+
+/// The configuration was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRead {
+    /// True where the new one is in force.
+    pub accepted: bool,
+    /// The files, or the error.
+    pub detail: String,
+}
+
+impl Body {
+    /// Adds what this record accounts for.
+    pub fn book(&self, account: &mut Account) {
+        match self {
+            Self::Denial(denial) => account.recorded += denial.count,
+            Self::Gap(gap) => match gap.what.as_str() {
+                "dropped" => account.dropped += gap.lost,
+                "missing" => account.missing += gap.lost,
+                "lifecycle" => account.lifecycle_dropped += gap.lost,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! `dbguard.toml` and its drop-ins.
+//!
+//! Files are read in this order, later ones over earlier ones; lists add up:
+//! `/usr/lib/dbguard/dbguard.toml`, `/etc/dbguard/dbguard.toml`, `/etc/dbguard/conf.d/*.toml` in
+//! the order of their names. A file that does not exist is skipped; one that cannot be read or
+//! understood is an error, because a guard that silently ignores half its orders is none.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use guard_abi::Mode;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// What the files say, put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Record alone, or refuse.
+    pub mode: Mode,
+    /// Base names of further database servers, at most 15 bytes each.
+    pub engine_names: Vec<String>,
+    /// Paths of further database servers' executables.
+    pub engine_executables: Vec<PathBuf>,
+    /// Paths of executables that are trusted with a grant, beside the built-in ones.
+    pub tools: Vec<ExtraTool>,
+    /// Built-in tools (by path or base name) that are not to be trusted.
+    pub tools_disabled: Vec<String>,
+    /// Block devices that a database uses without a file system.
+    pub raw_devices: Vec<PathBuf>,
+    /// Data directories to protect whether or not a server runs.
+    pub data_directories: Vec<PathBuf>,
+    /// Where each setting came from, in the order it was read.
+    pub origins: Vec<Origin>,
+}
+
+/// Enforcing, nothing added: what holds where no file says otherwise.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            engine_names: Vec::new(),
+            engine_executables: Vec::new(),
+            tools: Vec::new(),
+            tools_disabled: Vec::new(),
+            raw_devices: Vec::new(),
+            data_directories: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// An executable that is trusted with a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraTool {
+    /// The executable.
+    pub path: PathBuf,
+    /// What it may do.
+    pub grants: Vec<Grant>,
+}
+
+/// What a tool may be trusted with; see [`guard_abi::tool_grant`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// Writing physical volumes in use.
+    Lvm,
+    /// Growing a mounted ext file system.
+    ExtOnline,
+    /// Writing members of MD arrays.
+    MdMember,
+    /// Opening a drive for writing in order to send it read-only commands.
+    DriveQuery,
+    /// Writing device-mapper nodes that it has just made.
+    NewDm,
+}
+
+impl Grant {
+    /// The bit of [`guard_abi::tool_grant`].
+    pub const fn bit(self) -> u32 {
+        use guard_abi::tool_grant;
+        match self {
+            Self::Lvm => tool_grant::LVM,
+            Self::ExtOnline => tool_grant::EXT_ONLINE,
+            Self::MdMember => tool_grant::MD_MEMBER,
+            Self::DriveQuery => tool_grant::DRIVE_QUERY,
+            Self::NewDm => tool_grant::NEW_DM,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lvm => "lvm",
+            Self::ExtOnline => "ext-online",
+            Self::MdMember => "md-member",
+            Self::DriveQuery => "drive-query",
+            Self::NewDm => "new-dm",
+        }
+    }
+}
+
+/// One setting and the file it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The key, `engines.names`.
+    pub key: &'static str,
+    /// Its value, as TOML.
+    pub value: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file that cannot be read.
+    #[error("{}: cannot be read: {source}; mend its permissions or remove it, then run: dbguard config check", .file.display())]
+    Read {
+        /// The file or directory.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that cannot be understood.
+    #[error("{}:{line}: {key}{what}; {next}, then run: dbguard config check", .file.display())]
+    Understand {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// `key 'mode': `, or empty where no key can be told.
+        key: String,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        next: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    mode: Option<ModeWord>,
+    #[serde(default)]
+    engines: Engines,
+    #[serde(default)]
+    tools: Tools,
+    raw_devices: Option<Vec<PathBuf>>,
+    data_directories: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Engines {
+    names: Option<Vec<String>>,
+    executables: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tools {
+    disabled: Option<Vec<String>>,
+    extra: Option<Vec<ExtraTool>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ModeWord {
+    Observe,
+    Enforce,
+}
+
+impl Config {
+    /// Reads the files below `root` (`/` on a host).
+    pub fn read(root: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        for file in files(root)? {
+            match fs::read_to_string(&file) {
+                Ok(text) => config.add(&file, &text)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(ConfigError::Read { file, source }),
+            }
+        }
+        Ok(config)
+    }
+
+    /// The files that were read, each once.
+    pub fn files(&self) -> Vec<&Path> {
+        let mut files: Vec<&Path> = Vec::new();
+        for origin in &self.origins {
+            if !files.contains(&origin.file.as_path()) {
+                files.push(&origin.file);
+            }
+        }
+        files
+    }
+
+    fn add(&mut self, file: &Path, text: &str) -> Result<(), ConfigError> {
+        let parsed: File =
+            toml::from_str(text).map_err(|error| not_understood(file, text, &error))?;
+        let File {
+            mode,
+            engines,
+            tools,
+            raw_devices,
+            data_directories,
+        } = parsed;
+        if let Some(mode) = mode {
+            self.mode = match mode {
+                ModeWord::Observe => Mode::Observe,
+                ModeWord::Enforce => Mode::Enforce,
+            };
+            self.came_from(file, "mode", quote(self.mode.as_str()));
+        }
+        if let Some(names) = engines.names {
+            for name in &names {
+                check_name(file, text, name)?;
+            }
+            self.came_from(file, "engines.names", list(&names));
+            self.engine_names.extend(names);
+        }
+        let absolute = |key: &'static str, paths: &[PathBuf]| {
+            paths
+                .iter()
+                .try_for_each(|path| check_path(file, text, key, path))
+        };
+        if let Some(paths) = engines.executables {
+            absolute("engines.executables", &paths)?;
+            self.came_from(file, "engines.executables", path_list(&paths));
+            self.engine_executables.extend(paths);
+        }
+        if let Some(names) = tools.disabled {
+            self.came_from(file, "tools.disabled", list(&names));
+            self.tools_disabled.extend(names);
+        }
+        if let Some(extra) = tools.extra {
+            for tool in &extra {
+                check_path(file, text, "tools.extra.path", &tool.path)?;
+            }
+            self.came_from(file, "tools.extra", tool_list(&extra));
+            self.tools.extend(extra);
+        }
+        if let Some(paths) = raw_devices {
+            absolute("raw_devices", &paths)?;
+            self.came_from(file, "raw_devices", path_list(&paths));
+            self.raw_devices.extend(paths);
+        }
+        if let Some(paths) = data_directories {
+            absolute("data_directories", &paths)?;
+            self.came_from(file, "data_directories", path_list(&paths));
+            self.data_directories.extend(paths);
+        }
+        Ok(())
+    }
+
+    fn came_from(&mut self, file: &Path, key: &'static str, value: String) {
+        self.origins.push(Origin {
+            key,
+            value,
+            file: file.to_owned(),
+        });
+    }
+}
+
+/// The whole as one TOML file.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "mode = {}", quote(self.mode.as_str()))?;
+        writeln!(f, "raw_devices = {}", path_list(&self.raw_devices))?;
+        writeln!(
+            f,
+            "data_directories = {}",
+            path_list(&self.data_directories)
+        )?;
+        writeln!(f, "\n[engines]\nnames = {}", list(&self.engine_names))?;
+        writeln!(f, "executables = {}", path_list(&self.engine_executables))?;
+        writeln!(f, "\n[tools]\ndisabled = {}", list(&self.tools_disabled))?;
+        writeln!(f, "extra = {}", tool_list(&self.tools))
+    }
+}
+
+fn files(root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut files = vec![
+        root.join("usr/lib/dbguard/dbguard.toml"),
+        root.join("etc/dbguard/dbguard.toml"),
+    ];
+    let directory = root.join("etc/dbguard/conf.d");
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        Err(source) => {
+            return Err(ConfigError::Read {
+                file: directory,
+                source,
+            });
+        }
+    };
+    let mut drop_ins = Vec::new();
+    for entry in entries {
+        let path = entry
+            .map_err(|source| ConfigError::Read {
+                file: directory.clone(),
+                source,
+            })?
+            .path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+        {
+            drop_ins.push(path);
+        }
+    }
+    drop_ins.sort();
+    files.append(&mut drop_ins);
+    Ok(files)
+}
+
+fn not_understood(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let key = key_at(text, start).map_or_else(String::new, |key| format!("key '{key}': "));
+    ConfigError::Understand {
+        file: file.to_owned(),
+        line: line_of(text, start),
+        key,
+        what: error.message().replace('\n', ", "),
+        next: "correct or remove it".to_owned(),
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at]
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count()
+        + 1
+}
+
+/// The key of the line that `at` lies in.
+fn key_at(text: &str, at: usize) -> Option<&str> {
+    let start = text.as_bytes()[..at]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |nl| nl + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let key = line
+        .split(['=', '#'])
+        .next()?
+        .trim()
+        .trim_matches(['[', ']']);
+    (!key.is_empty()).then_some(key)
+}
+
+/// Line of a value that the TOML parser accepted and we do not.
+fn line_with(text: &str, value: &str) -> usize {
+    text.find(value).map_or(1, |at| line_of(text, at))
+}
+
+fn check_name(file: &Path, text: &str, name: &str) -> Result<(), ConfigError> {
+    if !name.is_empty() && name.len() <= 15 && !name.contains(['/', '\0']) {
+        return Ok(());
+    }
+    Err(ConfigError::Understand {
+        file: file.to_owned(),
+        line: line_with(text, name),
+        key: "key 'engines.names': ".to_owned(),
+        what: format!("'{name}' is not the base name of an executable of 1 to 15 bytes"),
+        next: "shorten it to what `ps -o comm` shows, or name the path in engines.executables"
+            .to_owned(),
+    })
+}
+
+fn check_path(file: &Path, text: &str, key: &str, path: &Path) -> Result<(), ConfigError> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(ConfigError::Understand {
+        file: file.to_owned(),
+        line: line_with(text, &path.to_string_lossy()),
+        key: format!("key '{key}': "),
+        what: format!("'{}' is not an absolute path", path.display()),
+        next: "write the whole path".to_owned(),
+    })
+}
+
+fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn list<T: AsRef<str>>(words: &[T]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| quote(word.as_ref())).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn path_list(paths: &[PathBuf]) -> String {
+    list(
+        &paths
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn tool_list(tools: &[ExtraTool]) -> String {
+    let tools: Vec<_> = tools
+        .iter()
+        .map(|tool| {
+            let grants: Vec<_> = tool.grants.iter().map(|grant| grant.as_str()).collect();
+            format!(
+                "{{ path = {}, grants = {} }}",
+                quote(&tool.path.to_string_lossy()),
+                list(&grants)
+            )
+        })
+        .collect();
+    format!("[{}]", tools.join(", "))
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;
