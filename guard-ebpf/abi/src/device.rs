@@ -85,6 +85,8 @@ pub mod device_flag {
     pub const INHERITED: u32 = 1 << 8;
     /// Protected because it carried critical data once, not because it does so now.
     pub const REMEMBERED: u32 = 1 << 9;
+    /// The canary, see [`crate::canary`]: writing is refused whatever the host's state.
+    pub const CANARY: u32 = 1 << 13;
     /// Holds a LUKS header: must be opened for writing to be unlocked.
     pub const LUKS: u32 = 1 << 10;
     /// Holds a file system that the boot-time check may repair (ext2/3/4, FAT).

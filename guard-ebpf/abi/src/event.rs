@@ -147,9 +147,11 @@ pub enum Counter {
     LifecycleDropped = 4,
     /// Critical processes that did not fit into `TASKS`.
     TasksFull = 5,
+    /// Self-tests refused, see [`crate::canary`]. No event goes with them.
+    Canary = 6,
 }
 
 impl Counter {
     /// Number of counters.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 7;
 }

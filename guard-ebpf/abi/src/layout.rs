@@ -31,3 +31,45 @@ const _: () = {
     assert!(offset_of!(DenialEvent, argv) == 264);
     assert!(size_of::<DenialEvent>() == 520 && align_of::<DenialEvent>() == 8);
 };
+
+// No two flags or grants share a bit.
+const _: () = {
+    use crate::{device_flag as flag, tool_grant as grant};
+    const fn disjoint(bits: &[u32]) -> bool {
+        let (mut seen, mut at) = (0u32, 0);
+        while at < bits.len() {
+            if bits[at].count_ones() != 1 || seen & bits[at] != 0 {
+                return false;
+            }
+            seen |= bits[at];
+            at += 1;
+        }
+        true
+    }
+    assert!(disjoint(&[
+        flag::CRITICAL_DATA,
+        flag::IN_USE,
+        flag::LVM_PV,
+        flag::MD_MEMBER,
+        flag::EXT_MOUNTED,
+        flag::DB_RAW,
+        flag::DISK_PROTECTED,
+        flag::MD_REDUNDANT,
+        flag::INHERITED,
+        flag::REMEMBERED,
+        flag::CANARY,
+        flag::LUKS,
+        flag::PREEN,
+        flag::SWAP,
+    ]));
+    assert!(disjoint(&[
+        grant::LVM,
+        grant::EXT_ONLINE,
+        grant::MD_MEMBER,
+        grant::DRIVE_QUERY,
+        grant::NEW_DM,
+        grant::UNLOCK,
+        grant::PREEN,
+        grant::SWAP_ON,
+    ]));
+};

@@ -6,6 +6,7 @@
 //! so that a change on one side alone does not compile.
 #![no_std]
 
+pub mod canary;
 mod device;
 mod event;
 mod layout;
