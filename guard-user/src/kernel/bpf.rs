@@ -1,0 +1,226 @@
+//! bpf(2) on pinned objects, as little of it as the resident controller needs.
+//!
+//! Loading is aya's; it runs in a short-lived child. What stays resident touches maps alone, by
+//! these calls, so that it carries neither a BTF parser nor an ELF reader in its memory.
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+// include/uapi/linux/bpf.h `enum bpf_cmd`.
+const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
+const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
+const BPF_MAP_GET_NEXT_KEY: libc::c_int = 4;
+const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+
+/// `BPF_MAP_*_ELEM` part of `union bpf_attr`.
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    value_or_next: u64,
+    flags: u64,
+}
+
+/// `BPF_OBJ_*` part of `union bpf_attr`.
+#[repr(C)]
+struct ObjectAttr {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+/// `info` part of `union bpf_attr`.
+#[repr(C)]
+struct InfoAttr {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+/// The beginning of `struct bpf_map_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct MapInfo {
+    pub kind: u32,
+    pub id: u32,
+    pub key_size: u32,
+    pub value_size: u32,
+    pub max_entries: u32,
+    pub map_flags: u32,
+}
+
+/// One bpf(2) call. `attr` must be the part of `union bpf_attr` that `cmd` reads.
+fn call<T>(cmd: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
+    // SAFETY: the kernel reads and writes `size_of::<T>()` bytes behind `attr`, which is an
+    // exclusive borrow of exactly that many; bytes of the union beyond them count as zero.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, cmd, std::ptr::from_mut(attr), size_of::<T>())
+    };
+    match libc::c_int::try_from(result) {
+        Ok(value) if value >= 0 => Ok(value),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Opens a pinned map or link.
+pub(super) fn open_pinned(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr =
+        ObjectAttr { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 };
+    let fd = call(BPF_OBJ_GET, &mut attr)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Shape of a map.
+pub(super) fn map_info(fd: BorrowedFd<'_>) -> io::Result<MapInfo> {
+    let mut info = MapInfo::default();
+    let mut attr = InfoAttr {
+        bpf_fd: raw(fd),
+        info_len: size_of::<MapInfo>() as u32,
+        info: std::ptr::from_mut(&mut info) as u64,
+    };
+    call(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info)
+}
+
+fn raw(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd().cast_unsigned()
+}
+
+/// Integers alone, without padding, so that every byte is initialised and every bit pattern is a
+/// value. `aya::Pod` of the ABI crate promises the same; this trait keeps aya out of here.
+///
+/// # Safety
+/// The implementor is `Copy`, has no padding and no invalid bit patterns.
+pub(super) unsafe trait Plain: Copy {}
+// SAFETY: an integer.
+unsafe impl Plain for u32 {}
+// SAFETY: an integer.
+unsafe impl Plain for u64 {}
+// SAFETY: for all of these: `repr(C)`, integers alone, no padding (guard-abi layout.rs).
+unsafe impl Plain for guard_abi::DeviceKey {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::DeviceEntry {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::Policy {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::TaskEntry {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::EngineName {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::ExeId {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::ToolRule {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::VerbKey {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::VerbRule {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::ArgumentName {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::DenialEvent {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::LifecycleEvent {}
+
+/// Value of `key`, `None` where there is none. `V` must have the map's value size.
+pub(super) fn lookup<K: Plain, V: Plain>(fd: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+    let mut value = MaybeUninit::<V>::uninit();
+    let mut attr = element(fd, key, value.as_mut_ptr() as u64, 0);
+    match call(BPF_MAP_LOOKUP_ELEM, &mut attr) {
+        // SAFETY: the kernel has filled the whole value, and every bit pattern is one.
+        Ok(_) => Ok(Some(unsafe { value.assume_init() })),
+        Err(error) => absent(error).map(|()| None),
+    }
+}
+
+/// Values of `key` on every possible CPU.
+pub(super) fn lookup_per_cpu(fd: BorrowedFd<'_>, key: u32, cpus: usize) -> io::Result<Vec<u64>> {
+    let mut values = vec![0_u64; cpus];
+    let mut attr = element(fd, &key, values.as_mut_ptr() as u64, 0);
+    call(BPF_MAP_LOOKUP_ELEM, &mut attr)?;
+    Ok(values)
+}
+
+/// Sets `key`.
+pub(super) fn update<K: Plain, V: Plain>(fd: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
+    let mut attr = element(fd, key, std::ptr::from_ref(value) as u64, 0);
+    call(BPF_MAP_UPDATE_ELEM, &mut attr).map(|_| ())
+}
+
+/// Removes `key`; true where it was there.
+pub(super) fn delete<K: Plain>(fd: BorrowedFd<'_>, key: &K) -> io::Result<bool> {
+    let mut attr = element(fd, key, 0, 0);
+    match call(BPF_MAP_DELETE_ELEM, &mut attr) {
+        Ok(_) => Ok(true),
+        Err(error) => absent(error).map(|()| false),
+    }
+}
+
+/// The key after `key`, or the first.
+pub(super) fn next_key<K: Plain>(fd: BorrowedFd<'_>, key: Option<&K>) -> io::Result<Option<K>> {
+    let mut next = MaybeUninit::<K>::uninit();
+    let mut attr = ElementAttr {
+        map_fd: raw(fd),
+        pad: 0,
+        key: key.map_or(0, |key| std::ptr::from_ref(key) as u64),
+        value_or_next: next.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    match call(BPF_MAP_GET_NEXT_KEY, &mut attr) {
+        // SAFETY: the kernel has filled the whole key, and every bit pattern is one.
+        Ok(_) => Ok(Some(unsafe { next.assume_init() })),
+        Err(error) => absent(error).map(|()| None),
+    }
+}
+
+fn element<K: Plain>(fd: BorrowedFd<'_>, key: &K, value: u64, flags: u64) -> ElementAttr {
+    ElementAttr {
+        map_fd: raw(fd.as_fd()),
+        pad: 0,
+        key: std::ptr::from_ref(key) as u64,
+        value_or_next: value,
+        flags,
+    }
+}
+
+/// `ENOENT` says that there is no such key.
+fn absent(error: io::Error) -> io::Result<()> {
+    if error.raw_os_error() == Some(libc::ENOENT) { Ok(()) } else { Err(error) }
+}
+
+/// Number of possible CPUs: per-CPU maps have a value for each.
+pub(super) fn possible_cpus() -> io::Result<usize> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    parse_possible(text.trim()).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("cpu/possible holds `{}`", text.trim()))
+    })
+}
+
+/// `0-3` or `0,2-5` → highest number plus one (the kernel's `num_possible_cpus` on hosts without
+/// holes; with holes the larger number only makes room for more).
+fn parse_possible(text: &str) -> Option<usize> {
+    let last = text.rsplit(',').next()?;
+    let highest = last.rsplit('-').next()?;
+    highest.parse::<usize>().ok().map(|number| number + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn possible_cpu_lists() {
+        assert_eq!(parse_possible("0"), Some(1));
+        assert_eq!(parse_possible("0-3"), Some(4));
+        assert_eq!(parse_possible("0,2-5"), Some(6));
+        assert_eq!(parse_possible(""), None);
+    }
+}

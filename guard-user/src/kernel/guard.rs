@@ -1,0 +1,208 @@
+//! The running guard, through its pinned maps.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use guard_abi::{
+    ArmWord, Counter, DenialEvent, DeviceEntry, DeviceKey, LifecycleEvent, PassthroughKind, Policy,
+    TaskEntry, maps as names,
+};
+
+use super::hooks::{HOOKS, HookStatus, Presence};
+use super::maps::Maps;
+use super::problem::{GuardError, Problem, ProblemKind, Result, StartError};
+use super::rings::EventRing;
+use super::{bpf, pin};
+
+/// A guard that is loaded. Cheap: descriptors of the pinned maps, nothing else.
+#[derive(Debug)]
+pub struct Guard {
+    pub(super) maps: Maps,
+    cpus: usize,
+}
+
+/// The kernel half's counters, summed over the CPUs. They only grow while the machine is up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counters {
+    /// Operations refused.
+    pub denied: u64,
+    /// Operations that observe mode let pass.
+    pub would_deny: u64,
+    /// Allowed operations worth a record.
+    pub recorded: u64,
+    /// Events of the three kinds above that did not fit into the ring.
+    pub dropped: u64,
+    /// Lifecycle events that did not fit into their ring.
+    pub lifecycle_dropped: u64,
+    /// Critical processes that did not fit into `TASKS`.
+    pub tasks_full: u64,
+    /// Self-tests refused; no event goes with them.
+    pub canary: u64,
+}
+
+impl Counters {
+    /// Events that were made, whether or not they fitted into the ring.
+    pub const fn events(&self) -> u64 {
+        self.denied + self.would_deny + self.recorded
+    }
+}
+
+impl Guard {
+    /// Opens the pins of a guard that was loaded before, by this process or another.
+    pub fn open() -> std::result::Result<Self, StartError> {
+        Self::from_pins().map_err(|error| {
+            Problem::fatal(
+                ProblemKind::TryAgain,
+                "opening the loaded guard",
+                error,
+                "start it with `systemctl start dbguard`, or run this as root",
+            )
+        })
+    }
+
+    pub(super) fn from_pins() -> Result<Self> {
+        let cpus = bpf::possible_cpus()
+            .map_err(|source| GuardError::Io { what: "counting the CPUs".to_owned(), source })?;
+        Ok(Self { maps: Maps::open()?, cpus })
+    }
+
+    /// The policy that the kernel half follows.
+    pub fn policy(&self) -> Result<Policy> {
+        let none = Policy { released_gen: 0, enforced_ops: 0, dm_major: 0 };
+        // An array map has all its entries.
+        Ok(self.maps.policy.get(&0)?.unwrap_or(none))
+    }
+
+    /// Replaces the policy, all of it at once as far as any one decision can tell: the three
+    /// members are independent of each other.
+    pub fn set_policy(&self, policy: &Policy) -> Result<()> {
+        self.maps.policy.set(&0, policy)
+    }
+
+    /// A word that the kernel half alone writes.
+    pub fn arm_word(&self, word: ArmWord) -> Result<u64> {
+        Ok(self.maps.arm.get(&(word as u32))?.unwrap_or(0))
+    }
+
+    /// Whether the host is armed or held: operations on devices that are not free are judged.
+    pub fn is_enforcing(&self) -> Result<bool> {
+        Ok(self.arm_word(ArmWord::ArmGen)? != self.policy()?.released_gen)
+    }
+
+    /// The entry of a device; `None` for one that is not classified.
+    pub fn device(&self, key: DeviceKey) -> Result<Option<DeviceEntry>> {
+        self.maps.devices.get(&key)
+    }
+
+    /// Every classified device.
+    pub fn devices(&self) -> Result<Vec<(DeviceKey, DeviceEntry)>> {
+        self.maps.devices.entries()
+    }
+
+    /// Says which character device majors pass commands through. Majors that are not named stop
+    /// being looked at, after the named ones have begun to be.
+    pub fn set_char_majors(&self, wanted: &[(u32, PassthroughKind)]) -> Result<()> {
+        for (major, kind) in wanted {
+            self.maps.char_majors.set(major, &(*kind as u32))?;
+        }
+        for major in 0..names::CHAR_MAJORS_MAX {
+            let named = wanted.iter().any(|(wanted, _)| *wanted == major);
+            if !named && self.maps.char_majors.get(&major)?.unwrap_or(0) != 0 {
+                self.maps.char_majors.set(&major, &0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tracked processes by pid.
+    pub fn tasks(&self) -> Result<Vec<(u32, TaskEntry)>> {
+        self.maps.tasks.entries()
+    }
+
+    /// Tracks a process that was there before the guard, or that someone has marked. `false`
+    /// where the map is full: the process counts for the controller alone.
+    pub fn track_task(&self, pid: u32, entry: TaskEntry) -> Result<bool> {
+        self.maps.tasks.set_if_room(&pid, &entry)
+    }
+
+    /// Forgets a process: it has ended, or was marked by mistake. `true` where it was tracked.
+    pub fn forget_task(&self, pid: u32) -> Result<bool> {
+        self.maps.tasks.remove(&pid)
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> Result<Counters> {
+        let sum = |counter: Counter| -> Result<u64> {
+            bpf::lookup_per_cpu(self.maps.counters.as_fd(), counter as u32, self.cpus)
+                .map(|values| values.iter().sum())
+                .map_err(|source| GuardError::Access {
+                    name: names::COUNTERS,
+                    act: "reading",
+                    source,
+                })
+        };
+        Ok(Counters {
+            denied: sum(Counter::Denied)?,
+            would_deny: sum(Counter::WouldDeny)?,
+            recorded: sum(Counter::Recorded)?,
+            dropped: sum(Counter::Dropped)?,
+            lifecycle_dropped: sum(Counter::LifecycleDropped)?,
+            tasks_full: sum(Counter::TasksFull)?,
+            canary: sum(Counter::Canary)?,
+        })
+    }
+
+    /// The ring of refusals.
+    pub fn denials(&self) -> Result<EventRing<DenialEvent>> {
+        EventRing::open(names::DENIALS)
+    }
+
+    /// The ring of starts and ends of critical processes.
+    pub fn lifecycle(&self) -> Result<EventRing<LifecycleEvent>> {
+        EventRing::open(names::LIFECYCLE)
+    }
+
+    /// Whether the programs are still attached, hook by hook. Without any complete set, every
+    /// hook is reported as missing.
+    pub fn links_intact(&self) -> Result<Vec<HookStatus>> {
+        link_status().map_err(|source| GuardError::Io {
+            what: format!("looking at the links in {}", pin::link_sets().display()),
+            source,
+        })
+    }
+}
+
+/// State of the hooks by the pins, best set first.
+pub(super) fn link_status() -> std::io::Result<Vec<HookStatus>> {
+    let mut best: Option<Vec<HookStatus>> = None;
+    for set in pin::complete_sets()? {
+        let status = set_status(&set);
+        let holes = |of: &[HookStatus]| of.iter().filter(|hook| hook.is_hole()).count();
+        if best.as_deref().is_none_or(|best| holes(&status) < holes(best)) {
+            best = Some(status);
+        }
+    }
+    Ok(best.unwrap_or_else(|| set_status(Path::new("/nonexistent"))))
+}
+
+/// State of the hooks of one set.
+pub(super) fn set_status(set: &Path) -> Vec<HookStatus> {
+    HOOKS
+        .iter()
+        .map(|hook| {
+            let attached = bpf::open_pinned(&set.join(hook.program)).is_ok();
+            let not_there = pin::absent(set).join(hook.program).is_dir();
+            let required = match hook.presence {
+                Presence::Required => true,
+                Presence::WherePresent => !not_there,
+                Presence::Convenience => false,
+            };
+            let why_missing = match (attached, not_there) {
+                (true, _) => None,
+                (false, true) => Some("this kernel does not have the hook".to_owned()),
+                (false, false) => Some(format!("its link is not pinned in {}", set.display())),
+            };
+            HookStatus { name: hook.program.to_owned(), attached, required, why_missing }
+        })
+        .collect()
+}

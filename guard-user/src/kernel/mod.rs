@@ -1,0 +1,34 @@
+//! The controller's side of the kernel half: finding out what the running kernel can do, loading
+//! the programs, pinning them, and reading and writing their maps.
+//!
+//! ```text
+//! probe   what this kernel and this process can do         never fails, names every problem
+//! load    BTF → offsets → programs → links → pins          in a short-lived child
+//! guard   the pinned maps, typed                           what stays resident
+//! ```
+
+mod bpf;
+pub mod btf;
+mod guard;
+mod hooks;
+mod load;
+mod maps;
+mod object;
+pub mod pin;
+mod probe;
+mod problem;
+mod rings;
+mod selftest;
+mod start;
+mod sync;
+
+pub use guard::{Counters, Guard};
+pub use hooks::{Attach, HOOKS, HookSpec, HookStatus, Presence};
+pub use load::load_child;
+pub use object::{digest as object_digest, is_built_in as object_is_built_in};
+pub use probe::{Probe, probe};
+pub use problem::{GuardError, Problem, ProblemKind, Result, StartError};
+pub use rings::{Event, EventRing};
+pub use selftest::{SelfTest, TestOutcome};
+pub use start::{LOAD_VERB, LoadReport};
+pub use sync::SyncReport;

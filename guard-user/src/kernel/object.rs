@@ -1,0 +1,55 @@
+//! The BPF object that was built into this binary.
+
+use std::fmt::Write;
+
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use sha2::{Digest, Sha256};
+
+/// The object; empty where the binary was built without one. Aligned, because ELF is read in
+/// place.
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/dbguard.bpf.o"));
+
+/// Whether this binary has its kernel half.
+pub fn is_built_in() -> bool {
+    !OBJECT.is_empty()
+}
+
+/// Names the object in the pins: the first 16 hexadecimal digits of its SHA-256.
+pub fn digest() -> String {
+    let mut text = String::with_capacity(16);
+    for byte in &Sha256::digest(OBJECT)[..8] {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Value of a `u32` in an object's read-only data.
+pub(super) fn constant(object: &[u8], symbol: &str) -> Option<u32> {
+    let file = ElfFile64::<Endianness>::parse(object).ok()?;
+    let symbol = file.symbols().find(|candidate| candidate.name() == Ok(symbol))?;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    let start = usize::try_from(symbol.address()).ok()?;
+    let bytes = section.data().ok()?.get(start..start.checked_add(4)?)?;
+    bytes.try_into().ok().map(u32::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_is_a_pin_name() {
+        let digest = digest();
+        assert_eq!(digest.len(), 16);
+        assert!(digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn a_corrupt_object_has_no_constants() {
+        assert_eq!(constant(b"", "ABI_VERSION"), None);
+        assert_eq!(constant(&[0x7F, b'E', b'L', b'F', 2, 1, 1, 0], "ABI_VERSION"), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! Writing tables into the kernel's maps so that at no moment anything is less guarded than both
+//! the old and the new table say.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use guard_abi::{
+    ArgumentName, DeviceClass, DeviceEntry, DeviceKey, Engine, EngineName, ExeId, ToolRule,
+    VerbKey, VerbRule, device_flag,
+};
+
+use super::bpf::Plain;
+use super::guard::Guard;
+use super::maps::Map;
+use super::problem::{GuardError, Result};
+
+/// What [`Guard::sync_devices`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncReport {
+    /// Entries that became protected, or changed while protected.
+    pub protected: usize,
+    /// Entries that became free or unknown, or changed while so.
+    pub freed: usize,
+    /// Entries deleted: their devices are gone, or unknown again.
+    pub deleted: usize,
+    /// Entries left as they were.
+    pub unchanged: usize,
+    /// Partitions that the kernel half has classified and the caller does not know yet: kept.
+    pub inherited: usize,
+    /// Devices that found no room. They count as unknown: refused while armed or held.
+    pub no_room: usize,
+}
+
+impl Guard {
+    /// Makes the `DEVICES` map say what `wanted` says: first whatever adds protection, then what
+    /// takes it away, then what is gone. Partitions that the kernel half has added meanwhile are
+    /// kept; the canary is kept.
+    pub fn sync_devices(&mut self, wanted: &[(DeviceKey, DeviceEntry)]) -> Result<SyncReport> {
+        let map = &self.maps.devices;
+        let present: HashMap<DeviceKey, DeviceEntry> = map.entries()?.into_iter().collect();
+        let mut report = SyncReport::default();
+        let protects =
+            |entry: &DeviceEntry| entry.class != DeviceClass::Free as u32;
+        for adds_protection in [true, false] {
+            for (key, entry) in wanted {
+                if protects(entry) != adds_protection {
+                    continue;
+                }
+                if present.get(key) == Some(entry) {
+                    report.unchanged += 1;
+                } else if !map.set_if_room(key, entry)? {
+                    report.no_room += 1;
+                } else if adds_protection {
+                    report.protected += 1;
+                } else {
+                    report.freed += 1;
+                }
+            }
+        }
+        let keys: HashMap<DeviceKey, ()> = wanted.iter().map(|(key, _)| (*key, ())).collect();
+        for (key, entry) in &present {
+            if keys.contains_key(key) || entry.flags & device_flag::CANARY != 0 {
+                continue;
+            }
+            if entry.flags & device_flag::INHERITED != 0 {
+                report.inherited += 1;
+            } else if map.remove(key)? {
+                report.deleted += 1;
+            }
+        }
+        if report.no_room > 0 && report.deleted > 0 {
+            self.retry_for_room(wanted, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// After deletions have made room: the entries that found none.
+    fn retry_for_room(
+        &self,
+        wanted: &[(DeviceKey, DeviceEntry)],
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        report.no_room = 0;
+        for (key, entry) in wanted {
+            if self.maps.devices.get(key)?.is_none() && !self.maps.devices.set_if_room(key, entry)? {
+                report.no_room += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which executables are database servers: new ones first, then the old are forgotten.
+    pub fn set_engines(
+        &self,
+        by_name: &[(EngineName, Engine)],
+        by_exe: &[(ExeId, Engine)],
+    ) -> Result<()> {
+        let number = |engine: &Engine| u32::from(*engine as u8);
+        let names: Vec<_> = by_name.iter().map(|(name, engine)| (*name, number(engine))).collect();
+        let exes: Vec<_> = by_exe.iter().map(|(exe, engine)| (*exe, number(engine))).collect();
+        replace(&self.maps.engine_names, &names, Order::AddFirst)?;
+        replace(&self.maps.engine_exes, &exes, Order::AddFirst)
+    }
+
+    /// Says which executables are tools, with what verbs and arguments. Grants are taken away
+    /// before others are given. Processes that run already keep what they were given at exec.
+    pub fn set_tools(
+        &self,
+        rules: &[(ExeId, ToolRule)],
+        verbs: &[(VerbKey, VerbRule)],
+        arguments: &[ArgumentName],
+    ) -> Result<()> {
+        let arguments: Vec<_> = arguments.iter().map(|name| (*name, 1_u32)).collect();
+        replace(&self.maps.arguments, &arguments, Order::RemoveFirst)?;
+        replace(&self.maps.verbs, verbs, Order::RemoveFirst)?;
+        replace(&self.maps.tools, rules, Order::RemoveFirst)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AddFirst,
+    RemoveFirst,
+}
+
+/// Makes a map hold exactly `wanted`, touching what differs alone.
+fn replace<K, V>(map: &Map<K, V>, wanted: &[(K, V)], order: Order) -> Result<()>
+where
+    K: Plain + Eq + Hash,
+    V: Plain + PartialEq,
+{
+    let present: HashMap<K, V> = map.entries()?.into_iter().collect();
+    let remove_stale = || -> Result<()> {
+        let wanted: HashMap<K, ()> = wanted.iter().map(|(key, _)| (*key, ())).collect();
+        for key in present.keys().filter(|key| !wanted.contains_key(key)) {
+            map.remove(key)?;
+        }
+        Ok(())
+    };
+    if order == Order::RemoveFirst {
+        remove_stale()?;
+    }
+    let mut missing = 0;
+    for (key, value) in wanted {
+        if present.get(key) != Some(value) && !map.set_if_room(key, value)? {
+            missing += 1;
+        }
+    }
+    if order == Order::AddFirst {
+        remove_stale()?;
+    }
+    if missing == 0 {
+        return Ok(());
+    }
+    Err(GuardError::Full { name: map.name(), missing, wanted: wanted.len() })
+}
