@@ -4,6 +4,7 @@
 pub mod build;
 pub mod cache;
 pub mod cmd;
+pub mod demo;
 pub mod guest;
 pub mod image;
 pub mod paths;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::setup::Missing;
-use xtask::{build, setup, vm};
+use xtask::{build, demo, setup, vm};
 
 /// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
 const UNAVAILABLE: u8 = 69;
@@ -28,6 +28,7 @@ enum Verb {
         release: bool,
     },
     Vm(vm::Options),
+    Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run().map(|()| 0),
         Verb::Build { release } => build::run(release).map(|()| 0),
         Verb::Vm(options) => vm::run(&options),
+        Verb::Demo(options) => demo::run(&options),
     };
     match result {
         Ok(status) => ExitCode::from(status),

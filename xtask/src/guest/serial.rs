@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const TROUBLE: &[(&str, &str)] = &[
     ("Kernel panic - ", "panic"),
     ("Oops: ", "oops"),
+    (" [#1] ", "oops"),
     ("general protection fault", "oops"),
     ("kernel BUG at ", "oops"),
     ("BUG: soft lockup", "soft lockup"),
@@ -80,6 +81,7 @@ mod tests {
             ("[    9.1] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", "soft lockup"),
             ("[    9.1] INFO: task dd:81 blocked for more than 120 seconds.", "hung task"),
             ("[    9.1] rcu: INFO: rcu_preempt self-detected stall on CPU", "RCU stall"),
+            ("[    3.1] int3: 0000 [#1] PREEMPT SMP NOPTI", "oops"),
             ("[    9.1] Oops: 0000 [#1] PREEMPT SMP", "oops"),
         ] {
             assert_eq!(trouble(&format!("fine\n{line}\n")).map(|(name, _)| name), Some(name));
