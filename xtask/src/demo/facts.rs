@@ -15,7 +15,9 @@ impl Lines {
     /// Takes the next bytes and gives each finished line to `each`, without its end.
     pub fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(&str)) {
         self.rest.extend_from_slice(bytes);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return };
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return;
+        };
         let tail = self.rest.split_off(end + 1);
         let whole = mem::replace(&mut self.rest, tail);
         for line in String::from_utf8_lossy(&whole).lines() {
@@ -60,15 +62,20 @@ pub struct Facts {
 impl Facts {
     /// Takes a line if it is a report. Lines for people are left alone: `false`.
     pub fn take(&mut self, line: &str) -> bool {
-        let Some((kind, rest)) = line.strip_prefix('@').and_then(|line| line.split_once(' ')) else {
+        let Some((kind, rest)) = line.strip_prefix('@').and_then(|line| line.split_once(' '))
+        else {
             return false;
         };
         let understood = match kind {
             "fact" => self.fact(rest),
             "step" => self.step(rest),
             "answer" => self.answer(rest),
-            "audit" => serde_json::from_str(rest).map(|value| self.audit.push(value)).is_ok(),
-            "status" => serde_json::from_str(rest).map(|value| self.status = Some(value)).is_ok(),
+            "audit" => serde_json::from_str(rest)
+                .map(|value| self.audit.push(value))
+                .is_ok(),
+            "status" => serde_json::from_str(rest)
+                .map(|value| self.status = Some(value))
+                .is_ok(),
             _ => return false,
         };
         if !understood {
@@ -78,21 +85,34 @@ impl Facts {
     }
 
     fn fact(&mut self, rest: &str) -> bool {
-        let Some((name, value)) = rest.split_once('=') else { return false };
-        self.named.insert(name.to_owned(), value.to_owned()).is_none()
+        let Some((name, value)) = rest.split_once('=') else {
+            return false;
+        };
+        self.named
+            .insert(name.to_owned(), value.to_owned())
+            .is_none()
     }
 
     fn step(&mut self, rest: &str) -> bool {
-        let Some((tool, status)) = rest.split_once('=') else { return false };
-        let Ok(status) = status.parse() else { return false };
+        let Some((tool, status)) = rest.split_once('=') else {
+            return false;
+        };
+        let Ok(status) = status.parse() else {
+            return false;
+        };
         self.steps.push((tool.to_owned(), status));
         true
     }
 
     fn answer(&mut self, rest: &str) -> bool {
-        let Some((at, text)) = rest.split_once(' ') else { return false };
+        let Some((at, text)) = rest.split_once(' ') else {
+            return false;
+        };
         let Ok(at) = at.parse() else { return false };
-        self.answers.push(Answer { at, text: text.to_owned() });
+        self.answers.push(Answer {
+            at,
+            text: text.to_owned(),
+        });
         true
     }
 
@@ -127,7 +147,12 @@ mod tests {
     #[test]
     fn reports_are_taken_and_the_rest_is_for_people() {
         let mut facts = Facts::default();
-        for line in ["@fact a=1=2", "@step dd=1", "@answer 7 20000 5", "@audit {\"seq\":3}"] {
+        for line in [
+            "@fact a=1=2",
+            "@step dd=1",
+            "@answer 7 20000 5",
+            "@audit {\"seq\":3}",
+        ] {
             assert!(facts.take(line), "{line}");
         }
         for line in ["db1# ls", "@", "@other x", "a @fact b=1", ""] {
@@ -135,7 +160,13 @@ mod tests {
         }
         assert_eq!(facts.get("a"), "1=2");
         assert_eq!(facts.steps, [("dd".to_owned(), 1)]);
-        assert_eq!(facts.answers, [Answer { at: 7, text: "20000 5".to_owned() }]);
+        assert_eq!(
+            facts.answers,
+            [Answer {
+                at: 7,
+                text: "20000 5".to_owned()
+            }]
+        );
         assert_eq!(facts.audit[0]["seq"], 3);
         assert!(facts.muddled.is_empty());
         assert!(facts.take("@fact a=again") && facts.take("@audit {") && facts.take("@step x"));

@@ -109,7 +109,10 @@ fn heading(text: &str) {
 
 fn machine(act: Act, kernel: Kernel) -> Result<Machine> {
     let dir = paths::root().join("tests/demo");
-    let mut guest = Guest::new(kernel).guard(act.guard()).db(Db::Mariadb).timeout(LIMIT);
+    let mut guest = Guest::new(kernel)
+        .guard(act.guard())
+        .db(Db::Mariadb)
+        .timeout(LIMIT);
     for (name, path, mode) in FILES {
         let file = dir.join(name);
         let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -135,7 +138,9 @@ fn both(mut first: Machine, mut second: Machine) -> Result<(Facts, Facts)> {
         for line in receiver {
             print(&line);
         }
-        let after = guarded.join().map_err(|_| anyhow!("the second guest's thread panicked"))??;
+        let after = guarded
+            .join()
+            .map_err(|_| anyhow!("the second guest's thread panicked"))??;
         Ok((before, after))
     })
 }

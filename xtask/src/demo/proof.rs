@@ -20,12 +20,20 @@ pub struct Proof {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  {} {}", if self.holds { "yes" } else { "NO " }, self.text)
+        write!(
+            f,
+            "  {} {}",
+            if self.holds { "yes" } else { "NO " },
+            self.text
+        )
     }
 }
 
 fn proof(holds: bool, text: impl Into<String>) -> Proof {
-    Proof { holds, text: text.into() }
+    Proof {
+        holds,
+        text: text.into(),
+    }
 }
 
 /// Judges both acts.
@@ -52,22 +60,39 @@ fn same(a: &str, b: &str) -> bool {
 fn same_script(before: &Facts, after: &Facts) -> Proof {
     let (one, two) = (before.get("script"), after.get("script"));
     let clean = before.muddled.is_empty() && after.muddled.is_empty();
-    let tools = |facts: &Facts| facts.steps.iter().map(|(tool, _)| tool.clone()).collect::<Vec<_>>();
+    let tools = |facts: &Facts| {
+        facts
+            .steps
+            .iter()
+            .map(|(tool, _)| tool.clone())
+            .collect::<Vec<_>>()
+    };
     proof(
         same(one, two)
             && clean
             && before.get("backup_made") == "0"
             && after.get("backup_made") == "0"
-            && !before.steps.is_empty() && tools(before) == tools(after),
-        format!("both machines ran the same script, {} steps each (sha256 {one}…)", after.steps.len()),
+            && !before.steps.is_empty()
+            && tools(before) == tools(after),
+        format!(
+            "both machines ran the same script, {} steps each (sha256 {one}…)",
+            after.steps.len()
+        ),
     )
 }
 
 fn unguarded_ran(before: &Facts) -> Proof {
-    let done = before.steps.iter().filter(|(_, status)| *status == 0).count();
+    let done = before
+        .steps
+        .iter()
+        .filter(|(_, status)| *status == 0)
+        .count();
     proof(
         done > 0 && done == before.steps.len() && before.get("upgrade_status") == "0",
-        format!("without dbguard: {done} of {} steps done", before.steps.len()),
+        format!(
+            "without dbguard: {done} of {} steps done",
+            before.steps.len()
+        ),
     )
 }
 
@@ -89,14 +114,21 @@ fn unguarded_lost(before: &Facts) -> Proof {
 
 fn guard_was_up(after: &Facts) -> Proof {
     let word = |name: &str| {
-        after.status.as_ref().and_then(|status| status[name].as_str()).unwrap_or("?").to_owned()
+        after
+            .status
+            .as_ref()
+            .and_then(|status| status[name].as_str())
+            .unwrap_or("?")
+            .to_owned()
     };
     let (state, mode) = (word("state"), word("mode"));
     let check = after.get("check_status");
     proof(
         state == "armed"
             && after.get("mark_status") == "0"
-            && mode == "enforce" && after.get("status_before") == "0" && check == "2",
+            && mode == "enforce"
+            && after.get("status_before") == "0"
+            && check == "2",
         format!(
             "with dbguard: host {state}, mode {mode}; `dbguard check` told automation so beforehand \
              (exit {check})"
@@ -107,24 +139,36 @@ fn guard_was_up(after: &Facts) -> Proof {
 /// True where the record is a refusal of something done by `tool`, or by a child of it.
 fn is_refusal_of(record: &Value, tool: &str, since: u64) -> bool {
     let arguments = record["process"]["argv"].as_array();
-    let first = arguments.and_then(|argv| argv.first()).and_then(Value::as_str).unwrap_or_default();
+    let first = arguments
+        .and_then(|argv| argv.first())
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let names = [
         first.rsplit('/').next().unwrap_or(first),
         record["process"]["comm"].as_str().unwrap_or_default(),
     ];
     record["decision"] == "deny"
         && record["seq"].as_u64().is_some_and(|seq| seq > since)
-        && record["event"].as_str().is_some_and(|id| id.starts_with("E-"))
+        && record["event"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("E-"))
         && names.contains(&tool)
 }
 
 fn refused(after: &Facts) -> Proof {
     let since = after.number("seq_before").unwrap_or(u64::MAX);
     let count = |tool: &str| {
-        after.audit.iter().filter(|record| is_refusal_of(record, tool, since)).count()
+        after
+            .audit
+            .iter()
+            .filter(|record| is_refusal_of(record, tool, since))
+            .count()
     };
-    let refused =
-        after.steps.iter().filter(|(tool, status)| *status != 0 && count(tool) > 0).count();
+    let refused = after
+        .steps
+        .iter()
+        .filter(|(tool, status)| *status != 0 && count(tool) > 0)
+        .count();
     let missing: Vec<_> = after
         .steps
         .iter()
@@ -151,17 +195,27 @@ fn refused(after: &Facts) -> Proof {
 
 fn answered(after: &Facts) -> Proof {
     let asked = after.number("asked").unwrap_or(0);
-    let right = after
+    let right = after.answers.first().map_or(0, |first| {
+        after
+            .answers
+            .iter()
+            .filter(|answer| answer.text == first.text)
+            .count()
+    });
+    let longest = after
         .answers
-        .first()
-        .map_or(0, |first| after.answers.iter().filter(|answer| answer.text == first.text).count());
-    let longest =
-        after.answers.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at)).max();
+        .windows(2)
+        .map(|pair| pair[1].at.saturating_sub(pair[0].at))
+        .max();
     let longest = longest.unwrap_or(u64::MAX) / 1_000_000;
     let spans = match (after.answers.first(), after.answers.last()) {
         (Some(first), Some(last)) => {
-            after.number("upgrade_from").is_some_and(|from| first.at <= from)
-                && after.number("upgrade_until").is_some_and(|until| last.at >= until)
+            after
+                .number("upgrade_from")
+                .is_some_and(|from| first.at <= from)
+                && after
+                    .number("upgrade_until")
+                    .is_some_and(|until| last.at >= until)
         }
         _ => false,
     };
@@ -176,14 +230,19 @@ fn answered(after: &Facts) -> Proof {
 
 fn checksum(after: &Facts) -> Proof {
     let (before, now) = (after.get("checksum_before"), after.get("checksum_after"));
-    proof(same(before, now), format!("with dbguard: CHECKSUM TABLE {before} before, {now} after"))
+    proof(
+        same(before, now),
+        format!("with dbguard: CHECKSUM TABLE {before} before, {now} after"),
+    )
 }
 
 fn bytes(after: &Facts) -> Proof {
     let (before, now) = (after.get("disk_before"), after.get("disk_after"));
     proof(
         same(before, now),
-        format!("with dbguard: partition tables and superblocks unchanged (sha256 {before}…, {now}…)"),
+        format!(
+            "with dbguard: partition tables and superblocks unchanged (sha256 {before}…, {now}…)"
+        ),
     )
 }
 
@@ -259,7 +318,11 @@ mod tests {
     ];
 
     fn failing(before: &Facts, after: &Facts) -> Vec<String> {
-        of(before, after).iter().filter(|proof| !proof.holds).map(ToString::to_string).collect()
+        of(before, after)
+            .iter()
+            .filter(|proof| !proof.holds)
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -273,13 +336,21 @@ mod tests {
         for left_out in 0..BEFORE.len() {
             let mut lines = BEFORE.to_vec();
             lines.remove(left_out);
-            assert!(!failing(&facts(&lines), &after).is_empty(), "without {}", BEFORE[left_out]);
+            assert!(
+                !failing(&facts(&lines), &after).is_empty(),
+                "without {}",
+                BEFORE[left_out]
+            );
         }
         for left_out in 0..AFTER.len() {
             // An answer less than questions, a record less than steps: each must be missed.
             let mut lines = AFTER.to_vec();
             lines.remove(left_out);
-            assert!(!failing(&before, &facts(&lines)).is_empty(), "without {}", AFTER[left_out]);
+            assert!(
+                !failing(&before, &facts(&lines)).is_empty(),
+                "without {}",
+                AFTER[left_out]
+            );
         }
     }
 
@@ -293,8 +364,10 @@ mod tests {
             ("@step dd=1", "@step dd=0"),
             ("@fact check_status=2", "@fact check_status=0"),
         ] {
-            let lines: Vec<_> =
-                AFTER.iter().map(|line| if *line == from { to } else { line }).collect();
+            let lines: Vec<_> = AFTER
+                .iter()
+                .map(|line| if *line == from { to } else { line })
+                .collect();
             assert_eq!(failing(&facts(BEFORE), &facts(&lines)).len(), 1, "{to}");
         }
     }
