@@ -1,6 +1,7 @@
 //! What the verbs of `cargo xtask` are made of. The demonstration, the benchmark and the tests stand
 //! on [`guest`].
 
+pub mod bench;
 pub mod build;
 pub mod cache;
 pub mod cmd;

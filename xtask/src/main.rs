@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::setup::Missing;
-use xtask::{build, demo, setup, vm};
+use xtask::{bench, build, demo, setup, vm};
 
 /// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
 const UNAVAILABLE: u8 = 69;
@@ -29,6 +29,7 @@ enum Verb {
     },
     Vm(vm::Options),
     Demo(demo::Options),
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Build { release } => build::run(release).map(|()| 0),
         Verb::Vm(options) => vm::run(&options),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Bench(options) => bench::run(&options),
     };
     match result {
         Ok(status) => ExitCode::from(status),

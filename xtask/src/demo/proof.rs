@@ -333,23 +333,21 @@ mod tests {
     #[test]
     fn every_report_matters() {
         let (before, after) = (facts(BEFORE), facts(AFTER));
-        for left_out in 0..BEFORE.len() {
+        for (at, left_out) in BEFORE.iter().enumerate() {
             let mut lines = BEFORE.to_vec();
-            lines.remove(left_out);
+            lines.remove(at);
             assert!(
                 !failing(&facts(&lines), &after).is_empty(),
-                "without {}",
-                BEFORE[left_out]
+                "without {left_out}"
             );
         }
-        for left_out in 0..AFTER.len() {
+        for (at, left_out) in AFTER.iter().enumerate() {
             // An answer less than questions, a record less than steps: each must be missed.
             let mut lines = AFTER.to_vec();
-            lines.remove(left_out);
+            lines.remove(at);
             assert!(
                 !failing(&before, &facts(&lines)).is_empty(),
-                "without {}",
-                AFTER[left_out]
+                "without {left_out}"
             );
         }
     }

@@ -13,8 +13,9 @@ use anyhow::{Context, Result, bail};
 use crate::{cmd, paths};
 
 /// Drivers wanted before the root disk is mounted. Those built into the kernel are skipped.
+/// `crc32c_generic` is what ext4 asks modprobe for, which is not there yet.
 const DRIVERS: &[&str] =
-    &["virtio_pci", "virtio_blk", "ext4", "nvme", "virtio_scsi", "sd_mod", "virtio_console"];
+    &["virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "nvme", "virtio_scsi", "sd_mod", "virtio_console"];
 
 /// An archive being written.
 #[derive(Default)]

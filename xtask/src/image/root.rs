@@ -14,6 +14,10 @@ use super::rootfs;
 use crate::guest::initrd;
 use crate::{cache, cmd, paths};
 
+/// The code that makes the disks is part of their recipe: nobody has to remember a version number.
+const CODE: &str =
+    concat!(include_str!("root.rs"), include_str!("disk.rs"), include_str!("../guest/initrd.rs"));
+
 const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
@@ -65,7 +69,7 @@ impl Db {
 
 /// The data disk of `db`: GPT, one ext4 partition, the server's files as its package made them.
 pub fn data_disk(db: Db) -> Result<PathBuf> {
-    let key = cache::key(&["data 1", &rootfs::key(), db.name(), &DATA_MIB.to_string()]);
+    let key = cache::key(&["data", &rootfs::key(), db.name(), CODE]);
     let what = format!("data disk for database {}", db.name());
     let place = cache::ensure("data", &key, &what, |work| {
         let log = work.join("log");
@@ -101,14 +105,8 @@ pub fn data_disk(db: Db) -> Result<PathBuf> {
 /// The cache key of a root disk: what it is made of, and the guest files of this checkout.
 fn base_key(kernel: Kernel, flavour: Flavour) -> Result<String> {
     let recipe = cache::tree_recipe(&paths::guest_assets())?;
-    let names = [rootfs::key(), kernel::key(kernel, flavour), ROOT_MIB.to_string()];
-    Ok(cache::key(&[
-        b"root 1",
-        names[0].as_bytes(),
-        names[1].as_bytes(),
-        names[2].as_bytes(),
-        recipe.as_slice(),
-    ]))
+    let (rootfs, kernel) = (rootfs::key(), kernel::key(kernel, flavour));
+    Ok(cache::key(&[b"root", rootfs.as_bytes(), kernel.as_bytes(), &recipe, CODE.as_bytes()]))
 }
 
 /// Whether the root disk of a series is in the cache.

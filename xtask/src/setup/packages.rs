@@ -42,8 +42,6 @@ const BPF_WANTS: &[Want] = &[
     want("cargo-web", "/usr/bin/cargo", "compiling the BPF programs", Need::Build),
     want("rust-web-src", bpf::DEBIAN_SOURCE, "`core` for the BPF target", Need::Build),
     want("llvm-22-dev", "/usr/lib/llvm-22/bin/llvm-config", "building bpf-linker", Need::Build),
-    want("libzstd-dev", "/usr/include/zstd.h", "building bpf-linker", Need::Build),
-    want("zlib1g-dev", "/usr/include/zlib.h", "building bpf-linker", Need::Build),
 ];
 
 const fn want(package: &'static str, sign: &'static str, why: &'static str, need: Need) -> Want {
@@ -92,10 +90,9 @@ pub fn install(wants: &[Want]) -> Result<()> {
     let dir = paths::cache()?.join("logs");
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let log = dir.join("apt.log");
-    eprintln!("set-up: apt-get update (its output goes to {})", log.display());
+    eprintln!("set-up: apt-get update and install, a minute or two (log: {})", log.display());
     let mut update = Command::new("apt-get");
     cmd::logged(update.arg("update"), "updating apt's lists", &log)?;
-    eprintln!("set-up: apt-get install, this takes a minute or two");
     cmd::logged(
         Command::new("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")

@@ -1,0 +1,138 @@
+//! `cargo xtask bench`: what dbguard costs, in guest instructions, and what its controller takes.
+
+mod report;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::guest::{Guard, Guest, Script};
+use crate::image::kernel::Kernel;
+use crate::image::root::Db;
+use crate::setup::{self, Need, bpf};
+use crate::{build, cmd, paths};
+use report::Report;
+
+/// Devices in the guard's maps.
+const DEVICES: u32 = 10_000;
+/// How long the controller is watched doing nothing, in seconds.
+const IDLE: u32 = 30;
+/// One boot with its script may take this long.
+const LIMIT: Duration = Duration::from_mins(15);
+/// Memory of the guest that has thousands of loop devices, in MiB.
+const MEMORY: u32 = 4096;
+
+/// Measure what dbguard costs, in guest instructions
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Kernel series, separated by commas
+    #[arg(long, value_delimiter = ',', default_value = "6.1,6.12")]
+    kernels: Vec<Kernel>,
+    /// Use what was built before, build nothing
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// Runs the verb; gives the exit status: 0 where every bar is kept.
+pub fn run(options: &Options) -> Result<u8> {
+    setup::ensure(&[Need::Build, Need::Guests])?;
+    if !options.no_build {
+        build::build(true)?;
+        build_empty()?;
+    }
+    let mut kept = true;
+    for kernel in &options.kernels {
+        let report = measure(*kernel)?;
+        println!("\nLinux {kernel}\n{report}");
+        kept &= report.kept();
+    }
+    println!(
+        "{}",
+        if kept {
+            "All bars kept."
+        } else {
+            "BARS BROKEN, see above."
+        }
+    );
+    Ok(u8::from(!kept))
+}
+
+/// Measures on one kernel, in two guests one after the other.
+fn measure(kernel: Kernel) -> Result<Report> {
+    let mut report = Report::default();
+    let empty = fs::read(empty_object())
+        .with_context(|| format!("cannot read {}", empty_object().display()))?;
+    let cost = Guest::new(kernel)
+        .icount(true)
+        .file("/usr/local/bench/empty.bpf.o", 0o644, empty);
+    eprintln!("bench: kernel {kernel}: counting instructions");
+    boot(cost, "cost.sh", &[&DEVICES.to_string()], &mut report)?;
+    let controller = Guest::new(kernel).memory(MEMORY).file(
+        "/usr/local/bench/README",
+        0o644,
+        "for the benchmark\n",
+    );
+    eprintln!("bench: kernel {kernel}: the controller with {DEVICES} devices");
+    boot(
+        controller,
+        "controller.sh",
+        &[&DEVICES.to_string(), &IDLE.to_string()],
+        &mut report,
+    )?;
+    Ok(report)
+}
+
+/// Boots a guest without a database and without the guard's service, for the script to start.
+fn boot(guest: Guest, script: &str, args: &[&str], report: &mut Report) -> Result<()> {
+    let mut machine = guest
+        .guard(Guard::Off)
+        .db(Db::None)
+        .timeout(LIMIT)
+        .prepare()?;
+    let path = paths::root().join("tests/bench").join(script);
+    let script = Script::file(&path, &[])?.args(args);
+    let mut output = Vec::new();
+    let outcome = machine.run(&script, &mut |bytes| output.extend_from_slice(bytes))?;
+    let text = String::from_utf8_lossy(&output);
+    for line in text.lines() {
+        if !report.take(line) {
+            eprintln!("    {line}");
+        }
+    }
+    if outcome.status != 0 {
+        anyhow::bail!(
+            "{} ended with {} in the guest",
+            path.display(),
+            outcome.status
+        );
+    }
+    Ok(())
+}
+
+/// Where the empty programs' object is put.
+fn empty_object() -> PathBuf {
+    paths::target().join("bpf/bpfel-unknown-none/release/bpf-empty")
+}
+
+/// Builds the empty programs the way dbguard's own are built.
+fn build_empty() -> Result<()> {
+    let toolchain = bpf::ensure()?;
+    let mut cargo = Command::new(&toolchain.cargo);
+    cargo
+        .args(["build", "--quiet", "--package", "bpf-empty", "--release"])
+        .args([
+            "--target",
+            "bpfel-unknown-none",
+            "-Z",
+            "build-std=core",
+            "--target-dir",
+        ])
+        .arg(paths::target().join("bpf"))
+        .current_dir(paths::root());
+    build::bpf_environment(&mut cargo, &toolchain);
+    cmd::run(&mut cargo, "building the empty BPF programs")
+}
