@@ -1,0 +1,36 @@
+#!/bin/bash
+# What the controller itself takes: time to start, memory, wake-ups. The disks are real loop
+# devices, so that the scan of sysfs is the real one.
+set -eu
+devices=$1
+idle=$2
+
+now() { echo $(($(date +%s%N) / 1000000)); }
+# Of all threads of the controller: how often one of them went to sleep, which is how often it woke.
+wakeups() {
+	awk '/^voluntary_ctxt_switches/ { sum += $2 } END { print sum }' /proc/"$pid"/task/*/status
+}
+
+from=$(now)
+systemctl start dbguard.service
+echo "@start_ms $(($(now) - from))"
+systemctl stop dbguard.service
+
+# Without udev's workers in between; the controller gets the kernel's own events.
+systemctl stop systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd.service
+modprobe loop max_loop="$devices"
+echo "@block_devices $(find /sys/class/block/ -type l | wc -l)"
+cp /bin/sleep /usr/local/bench/mariadbd
+/usr/local/bench/mariadbd 1000000 &
+from=$(now)
+systemctl start dbguard.service
+echo "@restart_ms $(($(now) - from))"
+pid=$(systemctl show --property=MainPID --value dbguard.service)
+sleep 10
+dbguard status --json | tr -d '\n' | sed 's/^/@status /'
+echo
+before=$(wakeups)
+sleep "$idle"
+echo "@wakeups $(($(wakeups) - before))"
+awk '/^VmRSS/ { print "@rss_kib", $2 } /^VmHWM/ { print "@peak_kib", $2 } /^RssAnon/ { print "@anon_kib", $2 }' \
+	/proc/"$pid"/status
