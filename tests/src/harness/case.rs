@@ -1,0 +1,100 @@
+//! One case: a name, a time limit, and a body that succeeds, fails, or says why it cannot be done.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Where a case stands in its suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Makes what the suite needs; runs whenever any test of the suite does. When it fails, the
+    /// tests of the suite fail without being performed.
+    Prepare,
+    /// A test; the filter chooses among these.
+    Test,
+    /// Puts things back; runs whenever any test of the suite did, whatever its outcome.
+    CleanUp,
+}
+
+/// The body of a case.
+pub type Body = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
+
+/// One case of a suite.
+pub struct Case {
+    /// Its name within the suite, without spaces.
+    pub name: String,
+    /// Where it stands.
+    pub stage: Stage,
+    /// How long it may take; emulated guests are about ten times slower than the machine.
+    pub limit: Duration,
+    /// What it does.
+    pub body: Body,
+}
+
+/// Time limit of a case that states none.
+pub const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+
+impl Case {
+    /// A test.
+    pub fn test(
+        name: impl Into<String>,
+        body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> Self {
+        Self::new(name.into(), Stage::Test, Box::new(body))
+    }
+
+    /// A preparation.
+    pub fn prepare(
+        name: impl Into<String>,
+        body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> Self {
+        Self::new(name.into(), Stage::Prepare, Box::new(body)).limit(180)
+    }
+
+    /// A clean-up.
+    pub fn clean_up(
+        name: impl Into<String>,
+        body: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> Self {
+        Self::new(name.into(), Stage::CleanUp, Box::new(body)).limit(120)
+    }
+
+    fn new(name: String, stage: Stage, body: Body) -> Self {
+        debug_assert!(!name.contains(char::is_whitespace), "{name}");
+        Self { name, stage, limit: DEFAULT_LIMIT, body }
+    }
+
+    /// The same case with a time limit in seconds.
+    #[must_use]
+    pub fn limit(mut self, seconds: u64) -> Self {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+}
+
+/// The guest's kernel lacks what the case is about. Never used for a missing tool: tools are part
+/// of the guest's image.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// An error that makes the case a skip with this exact reason.
+pub fn skip(reason: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Skip(reason.into()))
+}
+
+/// Named cases in the order they run.
+pub struct Suite {
+    /// Name on the command line and in front of each case.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// Makes the cases; must touch nothing, since listing calls it too.
+    pub cases: fn() -> Vec<Case>,
+}

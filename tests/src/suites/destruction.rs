@@ -1,0 +1,319 @@
+//! Each act on a free device, where it must be effective, and on a protected one, where it must
+//! change nothing and leave a record.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::fixture::{self, Shared};
+use crate::acts::{self, Act, Effect, Refusal, Target, block, container, content, nvme, scsi, stacked};
+use crate::harness::audit;
+use crate::harness::case::Case;
+use crate::harness::disk::Disk;
+use crate::harness::image::{self, Image};
+use crate::harness::snapshot::{Snapshot, Sums};
+use crate::harness::{guard, shell};
+
+/// What a group of acts is done to.
+struct Group {
+    /// Prepares the device, free, and gives it.
+    make: fn() -> Result<Target>,
+    /// Puts the device's content back between control runs.
+    reset: Reset,
+    /// Makes the device protected.
+    protect: fn(&Target) -> Result<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reset {
+    /// Bytes that no tool knows.
+    Fill,
+    /// The content that `make` put there.
+    Image,
+}
+
+#[derive(Clone)]
+struct State {
+    target: Target,
+    image: Option<Arc<Image>>,
+    sums: Option<Arc<Sums>>,
+}
+
+/// The virtio-scsi disk: every writer, discard, maker, namespace and stack, and SCSI passthrough.
+pub fn scsi_disk() -> Vec<Case> {
+    let group = Group {
+        make: || blank("spare1"),
+        reset: Reset::Fill,
+        protect: |target| guard::mark_device(&target.disk.node),
+    };
+    let lists = [
+        block::CORE, block::WRITERS, block::RANGES, content::MAKERS, scsi::ACTS, stacked::ACTS,
+        container::ACTS,
+    ];
+    build(&group, &lists)
+}
+
+/// A disk with a partition table and seven kinds of content.
+pub fn table() -> Vec<Case> {
+    let group = Group {
+        make: || {
+            let disk = Disk::role("spare4")?;
+            fixture::make_table(&disk)?;
+            Ok(Target::disk(disk))
+        },
+        reset: Reset::Image,
+        protect: |target| {
+            for number in 1..=7 {
+                guard::mark_device(&target.whole.partition_path(number))?;
+            }
+            guard::wait_guarded(&target.whole.node)
+        },
+    };
+    build(&group, &[content::TABLES, content::HOLDINGS])
+}
+
+/// The NVMe disk: the core acts and NVMe passthrough.
+pub fn nvme_disk() -> Vec<Case> {
+    let group = Group {
+        make: || blank("spare2"),
+        reset: Reset::Fill,
+        protect: |target| guard::mark_device(&target.disk.node),
+    };
+    build(&group, &[block::CORE, nvme::ACTS])
+}
+
+/// The virtio-blk disk: the core acts.
+pub fn virtio_disk() -> Vec<Case> {
+    let group = Group {
+        make: || blank("spare3"),
+        reset: Reset::Fill,
+        protect: |target| guard::mark_device(&target.disk.node),
+    };
+    build(&group, &[block::CORE])
+}
+
+/// A physical volume below a mounted logical volume: the core acts, LVM's own verbs.
+pub fn volume() -> Vec<Case> {
+    let group = Group {
+        make: || memory("crit-pv"),
+        reset: Reset::Fill,
+        protect: |target| {
+            shell::Script::new(
+                "set -e; pvcreate -q -ff -y $DEV; vgcreate -q vgcrit $DEV; \
+                 lvcreate -q -y -L 32M -n lvcrit vgcrit; mkfs.ext4 -q -F /dev/vgcrit/lvcrit; \
+                 mkdir -p /mnt/lvcrit; mount -o ro /dev/vgcrit/lvcrit /mnt/lvcrit; \
+                 udevadm settle; sync $DEV",
+            )
+            .with("DEV", target.disk.path())
+            .limit(90)
+            .must()?;
+            guard::wait_guarded(&target.disk.node)
+        },
+    };
+    let mut cases = build(&group, &[block::CORE, stacked::LVM]);
+    let upper = || Ok(Target::plain(Disk::at("/dev/vgcrit/lvcrit")?));
+    cases.extend(upper_device("lv", upper, &[block::CORE]));
+    cases.push(Case::clean_up("remove", || {
+        shell::must("umount /mnt/lvcrit; vgchange -q -an vgcrit").map(drop)
+    }));
+    cases
+}
+
+/// A member of an array: the core acts on the member and on the array.
+pub fn array() -> Vec<Case> {
+    let group = Group {
+        make: || memory("crit-md-a"),
+        reset: Reset::Fill,
+        protect: |target| {
+            let other = fixture::memory_disk("crit-md-b", 96)?;
+            shell::Script::new(
+                "set -e; mdadm --create /dev/md/crit --run --assume-clean --metadata=1.2 --level=1 \
+                 --raid-devices=2 --homehost=any $DEV $OTHER </dev/null; udevadm settle; \
+                 mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 /dev/md/crit; \
+                 mkdir -p /mnt/mdcrit; mount -o ro /dev/md/crit /mnt/mdcrit; udevadm settle; \
+                 sleep 2; mdadm --readonly /dev/md/crit || true; sync $DEV",
+            )
+            .with("DEV", target.disk.path())
+            .with("OTHER", other.path())
+            .limit(90)
+            .must()?;
+            guard::wait_guarded(&target.disk.node)
+        },
+    };
+    const MEMBER: &[Act] = &[
+        Act::shell("mdadm-zero-superblock", "mdadm --zero-superblock --force $DEV")
+            .effect(Effect::None("belongs to the fixture"))
+            .refusal(Refusal::Harmless),
+        Act::shell("mdadm-stop", "mdadm --stop /dev/md/crit")
+            .effect(Effect::None("belongs to the fixture"))
+            .ops(&["detach"])
+            .refusal(Refusal::Harmless),
+    ];
+    let mut cases = build(&group, &[block::CORE, MEMBER]);
+    let upper = || Ok(Target::plain(Disk::at("/dev/md/crit")?));
+    cases.extend(upper_device("md", upper, &[block::CORE]));
+    cases.push(Case::clean_up("remove", || shell::must("umount /mnt/mdcrit").map(drop)));
+    cases
+}
+
+/// A whole spare disk, blank and free.
+fn blank(role: &str) -> Result<Target> {
+    let target = Target::disk(Disk::role(role)?);
+    guard::wait_free(&target.disk.node)?;
+    Ok(target)
+}
+
+fn memory(name: &str) -> Result<Target> {
+    let disk = fixture::memory_disk(name, 96)?;
+    guard::wait_free(&disk.node)?;
+    Ok(Target::plain(disk))
+}
+
+fn build(group: &Group, lists: &[&'static [Act]]) -> Vec<Case> {
+    let shared: Shared<State> = Shared::default();
+    let mut cases = vec![prepare(group.make, group.reset, shared.clone())];
+    for act in lists.iter().copied().flatten() {
+        if !matches!(act.effect, Effect::None(_)) {
+            cases.push(control(act, group.reset, shared.clone()));
+        }
+    }
+    cases.push(protect(group.protect, group.reset, shared.clone()));
+    for act in lists.iter().copied().flatten() {
+        let shared = shared.clone();
+        cases.push(
+            Case::test(act.name, move || guarded(act, &shared.get()?.target))
+                .limit(act.limit * 2 + 40),
+        );
+    }
+    cases.push(Case::test("every-byte", move || every_byte(&shared.get()?)));
+    cases
+}
+
+/// The same acts on a device above the prepared one.
+fn upper_device(
+    prefix: &'static str,
+    find: fn() -> Result<Target>,
+    lists: &[&'static [Act]],
+) -> Vec<Case> {
+    lists
+        .iter()
+        .copied()
+        .flatten()
+        .map(|act| {
+            Case::test(format!("{prefix}-{}", act.name), move || guarded(act, &find()?))
+                .limit(act.limit * 2 + 40)
+        })
+        .collect()
+}
+
+fn prepare(make: fn() -> Result<Target>, reset: Reset, shared: Shared<State>) -> Case {
+    Case::prepare("prepare", move || {
+        if !guard::is_off() {
+            guard::must_be_armed()?;
+        }
+        fixture::load_modules()?;
+        acts::prepare_scratch()?;
+        shell::must(container::MAKE_ROOT)?;
+        let target = make()?;
+        let image = match reset {
+            Reset::Fill => None,
+            Reset::Image => Some(Arc::new(Image::take(&target.whole)?)),
+        };
+        shared.set(State { target, image, sums: None });
+        Ok(())
+    })
+}
+
+/// On the free device: the act succeeds and does what it is feared for.
+fn control(act: &'static Act, reset: Reset, shared: Shared<State>) -> Case {
+    Case::test(format!("free-{}", act.name), move || {
+        let state = shared.get()?;
+        match (&state.image, reset) {
+            (Some(image), Reset::Image) => image.restore()?,
+            _ => image::fill(&state.target.disk)?,
+        }
+        let before = snapshot(&state)?;
+        let mark = audit::mark();
+        act.perform(&state.target).context("on a free device")?;
+        shell::must("udevadm settle")?;
+        let (changed, _) = before.changed()?;
+        ensure!(
+            changed != 0 || act.effect != Effect::Bytes,
+            "the act is none: it changed no byte of a free device"
+        );
+        audit::nothing_refused(mark)
+    })
+    .limit(act.limit * 2 + 40)
+}
+
+fn protect(make: fn(&Target) -> Result<()>, reset: Reset, shared: Shared<State>) -> Case {
+    Case::prepare("protect", move || {
+        guard::must_be_on()?;
+        let mut state = shared.get()?;
+        match (&state.image, reset) {
+            (Some(image), Reset::Image) => image.restore()?,
+            _ => image::fill(&state.target.disk)?,
+        }
+        make(&state.target)?;
+        state.sums = Some(Arc::new(Sums::take(&state.target.whole)?));
+        shared.set(state);
+        Ok(())
+    })
+}
+
+/// Both ends and places in between; with a partition table also the beginning of each partition.
+fn snapshot(state: &State) -> Result<Snapshot> {
+    match &state.image {
+        Some(image) => image.snapshot(),
+        None => Snapshot::take(&state.target.disk),
+    }
+}
+
+/// On the protected device: nothing changes, and the record says so.
+pub fn guarded(act: &Act, target: &Target) -> Result<()> {
+    let devices = target.devices()?;
+    let before = Snapshot::take(&target.whole)?;
+    let on_node = Snapshot::take(&target.disk)?;
+    let mark = audit::mark();
+    let outcome = act.perform(target);
+    if let Err(error) = &outcome
+        && format!("{error:#}").contains("MISSING TOOL")
+    {
+        bail!("{error:#}");
+    }
+    before.unchanged().context("THE ACT SUCCEEDED")?;
+    on_node.unchanged().context("THE ACT SUCCEEDED")?;
+    match act.refusal {
+        Refusal::Denied => {
+            ensure!(outcome.is_err(), "no byte changed, yet the act says that it succeeded");
+            audit::wait_refusal(mark, &devices, act.ops).with_context(|| error_text(&outcome))?;
+        }
+        Refusal::DeniedQuietly => {
+            audit::wait_refusal(mark, &devices, act.ops).with_context(|| error_text(&outcome))?;
+        }
+        Refusal::Harmless => {}
+    }
+    Ok(())
+}
+
+/// How the act itself ended, for the message about a missing record.
+fn error_text(outcome: &Result<()>) -> String {
+    match outcome {
+        Ok(()) => "the act itself succeeded".to_owned(),
+        Err(error) => format!("the act itself ended so: {error:#}"),
+    }
+}
+
+fn every_byte(state: &State) -> Result<()> {
+    let before = state.sums.as_ref().context("not protected yet")?;
+    let now = Sums::take(&state.target.whole)?;
+    let differing = before.differing(&now);
+    ensure!(
+        differing.is_empty(),
+        "{}: CHANGED in MiB {:?} of {}",
+        state.target.whole.path(),
+        &differing[..differing.len().min(10)],
+        state.target.whole.size()? >> 20
+    );
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Devices that suites prepare.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+use crate::harness::disk::Disk;
+use crate::harness::shell::{self, Script};
+
+/// Something that one case makes and the ones after it use.
+#[derive(Debug)]
+pub struct Shared<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(None)))
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    /// Stores it.
+    pub fn set(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+    }
+
+    /// A copy of it.
+    pub fn get(&self) -> Result<T> {
+        let stored = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stored.context("an earlier case did not prepare this")
+    }
+}
+
+/// Modules that the suites' own devices need; those of real disks load by themselves.
+pub fn load_modules() -> Result<()> {
+    shell::must(
+        "modprobe -a configfs null_blk nr_devices=0 2>/dev/null || modprobe null_blk nr_devices=0; \
+         modprobe -a loop dm-mod dm-snapshot dm-crypt raid1 sg nbd; \
+         mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; \
+         udevadm settle",
+    )
+    .map(drop)
+}
+
+/// A disk in memory: `mib` mebibytes that appear at once, as a hot-plugged disk does.
+pub fn memory_disk(name: &str, mib: u32) -> Result<Disk> {
+    let index = Script::new(
+        "set -e; C=/sys/kernel/config/nullb/$N; mkdir -p $C; echo $MIB >$C/size; \
+         echo 1 >$C/memory_backed; echo 1 >$C/discard 2>/dev/null || true; echo 4096 >$C/blocksize; \
+         echo 1 >$C/power; cat $C/index",
+    )
+    .with("N", name)
+    .with("MIB", mib.to_string())
+    .must()?;
+    // The node's name is nullbINDEX up to 6.8, and the configured name from 6.9 on.
+    let numbered = PathBuf::from(format!("/dev/nullb{}", index.trim()));
+    let named = PathBuf::from(format!("/dev/{name}"));
+    crate::harness::disk::until(std::time::Duration::from_secs(15), || {
+        Ok(numbered.exists() || named.exists())
+    })
+    .with_context(|| format!("no node for the memory disk {name}"))?;
+    Disk::at(if named.exists() { named } else { numbered })
+}
+
+/// Takes a memory disk away.
+pub fn drop_memory_disk(name: &str) -> Result<()> {
+    Script::new("C=/sys/kernel/config/nullb/$N; [ ! -d $C ] || { echo 0 >$C/power; rmdir $C; }")
+        .with("N", name)
+        .must()
+        .map(drop)
+}
+
+/// Partitions of [`make_table`], in order.
+pub const HOLDINGS: &str = "ext4 luks xfs btrfs md lvm swap";
+
+/// A GPT disk whose seven partitions each hold something that tools recognise.
+pub fn make_table(disk: &Disk) -> Result<()> {
+    Script::new(
+        r#"set -e
+        wipefs -qaf $DEV
+        sfdisk -q --wipe always --wipe-partitions always $DEV <<'T'
+label: gpt
+size=48MiB, name=ext4
+size=16MiB, name=luks
+size=64MiB, name=xfs
+size=32MiB, name=btrfs
+size=32MiB, name=md
+size=32MiB, name=lvm
+size=16MiB, name=swap
+T
+        udevadm settle
+        P=${PART}
+        mkdir -p $DIR/rows && echo rows >$DIR/rows/rows
+        mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 -d $DIR/rows ${P}1
+        echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${P}2 -
+        QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f ${P}3
+        mkfs.btrfs -q -f --mixed ${P}4
+        mdadm --create /dev/md/held --run --force --metadata=1.2 --level=1 --raid-devices=2 \
+            --homehost=any ${P}5 missing </dev/null
+        mdadm --stop /dev/md/held
+        pvcreate -q -ff -y ${P}6
+        vgcreate -q vghold ${P}6
+        lvcreate -q -y -an -Zn -L 8M -n lvhold vghold
+        mkswap -q -f ${P}7
+        udevadm settle; sync $DEV"#,
+    )
+    .with("DEV", disk.path())
+    .with("PART", disk.partition_path(0).display().to_string().trim_end_matches('0'))
+    .with("DIR", crate::acts::SCRATCH)
+    .limit(150)
+    .must()
+    .map(drop)
+}
