@@ -20,14 +20,21 @@ pub fn dbguard() -> PathBuf {
 }
 
 /// The programs of package guard-tests that guests get, by name.
-pub fn guest_programs() -> Vec<(String, PathBuf)> {
-    bins("guard-tests")
+pub fn guest_programs() -> Result<Vec<(String, PathBuf)>> {
+    let programs = packages()?
         .into_iter()
+        .filter(|package| package.name == "guard-tests")
+        .flat_map(|package| package.bins)
         .map(|name| {
-            let path = paths::target().join("release").join(&name);
+            let path = guest_program(&name);
             (name, path)
-        })
-        .collect()
+        });
+    Ok(programs.collect())
+}
+
+/// Where a program of package guard-tests is built.
+pub fn guest_program(name: &str) -> PathBuf {
+    paths::target().join("release").join(name)
 }
 
 /// Runs the verb.
@@ -48,8 +55,22 @@ pub fn build_object() -> Result<()> {
     let dir = paths::target().join("bpf");
     let mut cargo = Command::new(&toolchain.cargo);
     cargo
-        .args(["build", "--quiet", "--package", "guard-ebpf", "--bin", "dbguard-bpf", "--release"])
-        .args(["--target", "bpfel-unknown-none", "-Z", "build-std=core", "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "guard-ebpf",
+            "--bin",
+            "dbguard-bpf",
+            "--release",
+        ])
+        .args([
+            "--target",
+            "bpfel-unknown-none",
+            "-Z",
+            "build-std=core",
+            "--target-dir",
+        ])
         .arg(&dir)
         .current_dir(paths::root());
     bpf_environment(&mut cargo, &toolchain);
@@ -79,7 +100,14 @@ pub fn bpf_environment(cargo: &mut Command, toolchain: &bpf::Toolchain) {
 
 fn build_host(release: bool) -> Result<()> {
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--package", "guard-user", "--package", "guard-tests"]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "guard-user",
+        "--package",
+        "guard-tests",
+    ]);
     cargo.arg("--bins");
     if release {
         cargo.arg("--release");
@@ -96,20 +124,50 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// The names of a package's binaries; empty if there is no such package.
-fn bins(package: &str) -> Vec<String> {
-    let metadata = cmd::capture(
+/// A package of the workspace.
+struct Package {
+    name: String,
+    bins: Vec<String>,
+    /// Whether plain cargo builds it: it is a default member.
+    host: bool,
+}
+
+/// The packages that plain cargo builds and tests.
+pub fn host_packages() -> Result<Vec<String>> {
+    Ok(packages()?
+        .into_iter()
+        .filter(|package| package.host)
+        .map(|package| package.name)
+        .collect())
+}
+
+/// The packages with BPF programs: guard-ebpf, and those that plain cargo leaves out.
+pub fn bpf_packages() -> Result<Vec<String>> {
+    let wanted = |package: &Package| package.name == "guard-ebpf" || !package.host;
+    Ok(packages()?
+        .into_iter()
+        .filter(wanted)
+        .map(|package| package.name)
+        .collect())
+}
+
+fn packages() -> Result<Vec<Package>> {
+    let text = cmd::capture(
         cargo().args(["metadata", "--no-deps", "--format-version", "1", "--quiet"]),
         "reading the workspace",
-    );
-    let Ok(text) = metadata else { return Vec::new() };
-    let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) else { return Vec::new() };
-    let array = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
-    array(&json["packages"])
-        .iter()
-        .filter(|entry| entry["name"] == package)
-        .flat_map(|entry| array(&entry["targets"]))
-        .filter(|target| array(&target["kind"]).iter().any(|kind| kind == "bin"))
-        .filter_map(|target| target["name"].as_str().map(str::to_owned))
-        .collect()
+    )?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).context("reading what cargo metadata printed")?;
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let host = list(&json["workspace_default_members"]);
+    let packages = list(&json["packages"]).into_iter().map(|entry| Package {
+        name: entry["name"].as_str().unwrap_or_default().to_owned(),
+        bins: list(&entry["targets"])
+            .iter()
+            .filter(|target| list(&target["kind"]).iter().any(|kind| kind == "bin"))
+            .filter_map(|target| target["name"].as_str().map(str::to_owned))
+            .collect(),
+        host: host.contains(&entry["id"]),
+    });
+    Ok(packages.collect())
 }

@@ -19,7 +19,9 @@ pub fn key<P: AsRef<[u8]>>(parts: &[P]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize()[..8].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hash.finalize()[..8]
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The directory of a slot, whether it exists or not.
@@ -87,7 +89,11 @@ pub fn tree_recipe(dir: &Path) -> Result<Vec<u8>> {
     files.sort();
     let mut recipe = Vec::new();
     for file in files {
-        let name = file.strip_prefix(dir).unwrap_or(&file).to_string_lossy().into_owned();
+        let name = file
+            .strip_prefix(dir)
+            .unwrap_or(&file)
+            .to_string_lossy()
+            .into_owned();
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         recipe.extend_from_slice(format!("{name}\0{}\0", bytes.len()).as_bytes());
         recipe.extend_from_slice(&bytes);
@@ -97,7 +103,9 @@ pub fn tree_recipe(dir: &Path) -> Result<Vec<u8>> {
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
-        let path = entry.with_context(|| format!("cannot list {}", dir.display()))?.path();
+        let path = entry
+            .with_context(|| format!("cannot list {}", dir.display()))?
+            .path();
         if path.is_dir() {
             walk(&path, files)?;
         } else {

@@ -28,7 +28,9 @@ pub fn logged(command: &mut Command, doing: &str, log: &Path) -> Result<()> {
         .append(true)
         .open(log)
         .with_context(|| format!("{doing}: cannot write {}", log.display()))?;
-    let err = out.try_clone().with_context(|| format!("{doing}: cannot share the log file"))?;
+    let err = out
+        .try_clone()
+        .with_context(|| format!("{doing}: cannot share the log file"))?;
     let status = command
         .stdin(Stdio::null())
         .stdout(out)
@@ -56,8 +58,12 @@ pub fn capture(command: &mut Command, doing: &str) -> Result<String> {
     if !output.status.success() {
         bail!("{doing}: {} ended with {}", show(command), output.status);
     }
-    String::from_utf8(output.stdout)
-        .with_context(|| format!("{doing}: {} printed bytes that are not UTF-8", show(command)))
+    String::from_utf8(output.stdout).with_context(|| {
+        format!(
+            "{doing}: {} printed bytes that are not UTF-8",
+            show(command)
+        )
+    })
 }
 
 /// Finds a program on `PATH` or in the system directories that an ordinary user's `PATH` omits.

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::package::NotYet;
 use xtask::setup::Missing;
-use xtask::{bench, build, demo, setup, vm};
+use xtask::{bench, build, demo, fmt, lint, package, setup, test, vm};
 
 /// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
 const UNAVAILABLE: u8 = 69;
@@ -28,6 +29,17 @@ enum Verb {
         release: bool,
     },
     Vm(vm::Options),
+    Test(test::Options),
+    /// Format every package
+    Fmt {
+        /// Tell what is not formatted, change nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run clippy on both halves with warnings denied
+    Lint,
+    /// Make Debian packages (not part of this version)
+    Package,
     Demo(demo::Options),
     Bench(bench::Options),
 }
@@ -37,6 +49,10 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run().map(|()| 0),
         Verb::Build { release } => build::run(release).map(|()| 0),
         Verb::Vm(options) => vm::run(&options),
+        Verb::Test(options) => test::run(&options),
+        Verb::Fmt { check } => fmt::run(check).map(|()| 0),
+        Verb::Lint => lint::run().map(|()| 0),
+        Verb::Package => package::run().map(|()| 0),
         Verb::Demo(options) => demo::run(&options),
         Verb::Bench(options) => bench::run(&options),
     };
@@ -44,7 +60,8 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("xtask: {error:#}");
-            ExitCode::from(if error.is::<Missing>() { UNAVAILABLE } else { 1 })
+            let unavailable = error.is::<Missing>() || error.is::<NotYet>();
+            ExitCode::from(if unavailable { UNAVAILABLE } else { 1 })
         }
     }
 }

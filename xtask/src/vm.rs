@@ -45,6 +45,10 @@ enum FirmwareArg {
 
 /// Boot a guest and run a script as root in it; without a script, a root shell
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Options {
     /// The guest's kernel series: 6.1 or 6.12
     #[arg(long, default_value = "6.12")]

@@ -18,26 +18,48 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 /// How guests run on this machine.
 pub fn choose(base: &Base) -> Result<Accel> {
-    if File::options().read(true).write(true).open("/dev/kvm").is_err() {
+    if File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_err()
+    {
         return Ok(Accel::Tcg);
     }
     let what = "trying whether a guest boots under KVM (once a machine, 12 s at most)";
     let place = cache::ensure("kvm", &machine(), what, |work| {
         let answer = if boots(base, work)? { "yes" } else { "no" };
-        eprintln!("set-up: KVM: {answer}{}", if answer == "no" { ", guests are emulated" } else { "" });
+        eprintln!(
+            "set-up: KVM: {answer}{}",
+            if answer == "no" {
+                ", guests are emulated"
+            } else {
+                ""
+            }
+        );
         fs::write(work.join("answer"), answer).context("cannot write the answer")
     })?;
     let answer = fs::read_to_string(place.join("answer")).unwrap_or_default();
-    Ok(if answer == "yes" { Accel::Kvm } else { Accel::Tcg })
+    Ok(if answer == "yes" {
+        Accel::Kvm
+    } else {
+        Accel::Tcg
+    })
 }
 
 /// What the answer depends on: the processor, the host's kernel, QEMU.
 fn machine() -> String {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processor.lines().find(|line| line.starts_with("model name")).unwrap_or_default();
+    let model = processor
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .unwrap_or_default();
     let kernel = fs::read_to_string("/proc/version").unwrap_or_default();
     let host = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let qemu = cmd::capture(Command::new("qemu-system-x86_64").arg("--version"), "asking QEMU");
+    let qemu = cmd::capture(
+        Command::new("qemu-system-x86_64").arg("--version"),
+        "asking QEMU",
+    );
     cache::key(&["kvm 1", model, &kernel, &host, &qemu.unwrap_or_default()])
 }
 
@@ -46,8 +68,24 @@ fn boots(base: &Base, work: &Path) -> Result<bool> {
     let serial = work.join("serial.log");
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
-        .args(["-nodefaults", "-no-reboot", "-display", "none", "-m", "512", "-machine", "q35"])
-        .args(["-accel", "kvm", "-cpu", "host", "-append", "console=ttyS0 panic=-1"])
+        .args([
+            "-nodefaults",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-m",
+            "512",
+            "-machine",
+            "q35",
+        ])
+        .args([
+            "-accel",
+            "kvm",
+            "-cpu",
+            "host",
+            "-append",
+            "console=ttyS0 panic=-1",
+        ])
         .args(["-serial", &format!("file:{}", serial.display())])
         .arg("-kernel")
         .arg(&base.vmlinuz)

@@ -53,14 +53,20 @@ pub fn make(dir: &Path, root: &Path, data: &Path) -> Result<Vec<Disk>> {
     for (role, bus) in SPARES {
         let image = dir.join(format!("{role}.raw"));
         disk::sparse(&image, SPARE_MIB)?;
-        disks.push(Disk { role: (*role).to_owned(), bus: *bus, image, format: "raw" });
+        disks.push(Disk {
+            role: (*role).to_owned(),
+            bus: *bus,
+            image,
+            format: "raw",
+        });
     }
     Ok(disks)
 }
 
 fn overlay(dir: &Path, role: &str, bus: Bus, backing: &Path) -> Result<Disk> {
     let image = dir.join(format!("{role}.qcow2"));
-    let qemu_img = cmd::which("qemu-img").context("qemu-img is missing: apt-get install qemu-utils")?;
+    let qemu_img =
+        cmd::which("qemu-img").context("qemu-img is missing: apt-get install qemu-utils")?;
     cmd::logged(
         Command::new(qemu_img)
             .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
@@ -69,7 +75,12 @@ fn overlay(dir: &Path, role: &str, bus: Bus, backing: &Path) -> Result<Disk> {
         "making a disk overlay",
         &dir.join("qemu.log"),
     )?;
-    Ok(Disk { role: role.to_owned(), bus, image, format: "qcow2" })
+    Ok(Disk {
+        role: role.to_owned(),
+        bus,
+        image,
+        format: "qcow2",
+    })
 }
 
 /// QEMU's arguments for the disks.

@@ -31,7 +31,10 @@ impl Frames {
         let mut head = vec![RS];
         head.extend_from_slice(nonce.as_bytes());
         head.push(b' ');
-        Self { head, pending: Vec::new() }
+        Self {
+            head,
+            pending: Vec::new(),
+        }
     }
 
     /// Takes the next bytes; gives output to `output` and the words in them.

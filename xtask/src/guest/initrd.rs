@@ -14,8 +14,16 @@ use crate::{cmd, paths};
 
 /// Drivers wanted before the root disk is mounted. Those built into the kernel are skipped.
 /// `crc32c_generic` is what ext4 asks modprobe for, which is not there yet.
-const DRIVERS: &[&str] =
-    &["virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "nvme", "virtio_scsi", "sd_mod", "virtio_console"];
+const DRIVERS: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "crc32c_generic",
+    "ext4",
+    "nvme",
+    "virtio_scsi",
+    "sd_mod",
+    "virtio_console",
+];
 
 /// An archive being written.
 #[derive(Default)]
@@ -69,7 +77,8 @@ impl Cpio {
         ];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {
-            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
+            self.bytes
+                .extend_from_slice(format!("{field:08x}").as_bytes());
         }
         self.bytes.extend_from_slice(path.as_bytes());
         self.bytes.push(0);
@@ -105,9 +114,14 @@ pub fn base(tree: &Path, modules: &Path) -> Result<Vec<u8>> {
     let builtin = fs::read_to_string(modules.join("modules.builtin")).unwrap_or_default();
     let mut order = String::new();
     for path in load_order(&index, &builtin, DRIVERS)? {
-        let name = module_name(path).to_owned() + ".ko";
-        cpio.file(&format!("modules/{name}"), 0o644, &module(&modules.join(path))?);
-        order += &format!("{name}\n");
+        let name = module_name(path) + ".ko";
+        cpio.file(
+            &format!("modules/{name}"),
+            0o644,
+            &module(&modules.join(path))?,
+        );
+        order.push_str(&name);
+        order.push('\n');
     }
     cpio.file("modules/order", 0o644, order.as_bytes());
     Ok(cpio.finish())
@@ -173,7 +187,10 @@ pub struct Payload {
 impl Payload {
     /// Adds a file. `path` is absolute in the guest; directories are made as needed.
     pub fn file(&mut self, path: &str, mode: u32, content: impl Into<Vec<u8>>) {
-        self.files.insert(path.trim_start_matches('/').to_owned(), (mode, content.into()));
+        self.files.insert(
+            path.trim_start_matches('/').to_owned(),
+            (mode, content.into()),
+        );
     }
 
     /// Adds a copy of a file of this machine, with its permission bits.
@@ -186,7 +203,8 @@ impl Payload {
 
     /// Adds a symbolic link.
     pub fn symlink(&mut self, path: &str, to: &str) {
-        self.links.insert(path.trim_start_matches('/').to_owned(), to.to_owned());
+        self.links
+            .insert(path.trim_start_matches('/').to_owned(), to.to_owned());
     }
 
     /// The archive to put behind the base archive.
@@ -232,7 +250,11 @@ mod tests {
     fn dependencies_load_before_what_needs_them() {
         let index = "kernel/a/virtio_blk.ko.xz: kernel/v/virtio_ring.ko.xz kernel/v/virtio.ko.xz\n\
             kernel/v/virtio.ko.xz:\nkernel/v/virtio-pci.ko.xz: kernel/v/virtio.ko.xz\n";
-        let order = load_order(index, "kernel/fs/ext4/ext4.ko\n", &["virtio_pci", "virtio_blk", "ext4"]);
+        let order = load_order(
+            index,
+            "kernel/fs/ext4/ext4.ko\n",
+            &["virtio_pci", "virtio_blk", "ext4"],
+        );
         assert_eq!(
             order.unwrap(),
             [
@@ -251,7 +273,10 @@ mod tests {
         payload.file("/usr/sbin/dbguard", 0o755, "x");
         let bytes = payload.archive();
         let find = |text: &str| {
-            bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
+            bytes
+                .windows(text.len())
+                .position(|window| window == text.as_bytes())
+                .unwrap()
         };
         assert!(find("payload/usr\0") < find("payload/usr/sbin\0"));
         assert!(find("payload/usr/sbin\0") < find("payload/usr/sbin/dbguard\0"));

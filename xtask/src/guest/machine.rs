@@ -30,7 +30,15 @@ impl Machine {
         let accel = accel::choose(&base)?;
         let dir = new_run_dir()?;
         let disks = disks::make(&dir, &base.disk, &data)?;
-        Ok(Self { spec, base, dir, disks, accel, boots: 0, keep: false })
+        Ok(Self {
+            spec,
+            base,
+            dir,
+            disks,
+            accel,
+            boots: 0,
+            keep: false,
+        })
     }
 
     /// The directory of the run's logs and disks.
@@ -78,9 +86,10 @@ impl Machine {
         fs::remove_file(&initrd).ok();
         match result {
             Ok(outcome) => Ok(outcome),
-            Err(error) if error.is::<Failure>() => {
-                Err(error.context(format!("guest failed, its console is in {}", serial.display())))
-            }
+            Err(error) if error.is::<Failure>() => Err(error.context(format!(
+                "guest failed, its console is in {}",
+                serial.display()
+            ))),
             Err(error) => Err(error),
         }
     }
@@ -105,5 +114,7 @@ fn nonce() -> Result<String> {
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context("cannot read /dev/urandom")?;
-    Ok(bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }

@@ -126,7 +126,7 @@ impl Guest {
                 firmware: Firmware::Bios,
                 bmc: false,
                 append: Vec::new(),
-                timeout: Duration::from_secs(600),
+                timeout: Duration::from_mins(10),
                 memory: 2048,
                 hostname: "db1".to_owned(),
                 shell: false,
@@ -210,7 +210,11 @@ impl Guest {
     /// Brings a file into the guest.
     #[must_use]
     pub fn file(mut self, path: &str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
-        self.spec.files.push(GuestFile { path: path.to_owned(), mode, content: content.into() });
+        self.spec.files.push(GuestFile {
+            path: path.to_owned(),
+            mode,
+            content: content.into(),
+        });
         self
     }
 
@@ -228,7 +232,11 @@ impl Guest {
 impl Spec {
     /// The kernel flavour the guest needs.
     pub fn flavour(&self) -> Flavour {
-        if self.bmc { Flavour::Plain } else { Flavour::Cloud }
+        if self.bmc {
+            Flavour::Plain
+        } else {
+            Flavour::Cloud
+        }
     }
 }
 
@@ -244,7 +252,10 @@ pub struct Script {
 impl Script {
     /// A bash script given as text.
     pub fn text(body: &str) -> Self {
-        Self { content: format!("#!/bin/bash\n{body}\n").into_bytes(), args: Vec::new() }
+        Self {
+            content: format!("#!/bin/bash\n{body}\n").into_bytes(),
+            args: Vec::new(),
+        }
     }
 
     /// A script or program of this machine.
@@ -254,7 +265,10 @@ impl Script {
         if !content.starts_with(b"#!") && !content.starts_with(b"\x7fELF") {
             content.splice(0..0, *b"#!/bin/bash\n");
         }
-        Ok(Self { content, args: args.to_vec() })
+        Ok(Self {
+            content,
+            args: args.to_vec(),
+        })
     }
 
     /// With these arguments.

@@ -7,12 +7,15 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::initrd::Payload;
-use super::{Guard, Script, Spec};
+use super::{Firmware, Guard, Script, Spec};
 use crate::image::root::Db;
 use crate::{build, paths};
 
 /// The units of the two databases.
-const UNITS: &[(Db, &str)] = &[(Db::Mariadb, "mariadb.service"), (Db::Postgres, "postgresql.service")];
+const UNITS: &[(Db, &str)] = &[
+    (Db::Mariadb, "mariadb.service"),
+    (Db::Postgres, "postgresql.service"),
+];
 
 /// Collects what the run brings into its guest.
 pub fn make(spec: &Spec, script: &Script, nonce: &str) -> Result<Payload> {
@@ -32,8 +35,12 @@ pub fn make(spec: &Spec, script: &Script, nonce: &str) -> Result<Payload> {
     }
     payload.file("/usr/lib/guest/args", 0o644, args);
     payload.file("/etc/hostname", 0o644, format!("{}\n", spec.hostname));
-    payload.file("/etc/hosts", 0o644, format!("127.0.0.1 localhost {}\n", spec.hostname));
-    payload.file("/etc/fstab", 0o644, fstab(spec.db));
+    payload.file(
+        "/etc/hosts",
+        0o644,
+        format!("127.0.0.1 localhost {}\n", spec.hostname),
+    );
+    payload.file("/etc/fstab", 0o644, fstab(spec.db, spec.firmware));
     for (db, unit) in UNITS {
         if *db != spec.db {
             payload.symlink(&format!("/etc/systemd/system/{unit}"), "/dev/null");
@@ -47,17 +54,24 @@ pub fn make(spec: &Spec, script: &Script, nonce: &str) -> Result<Payload> {
     Ok(payload)
 }
 
-fn fstab(db: Db) -> String {
+fn fstab(db: Db, firmware: Firmware) -> String {
     let mut table = String::from("# made for this run\n");
     // Infallible: a String takes every write.
-    let _ = writeln!(table, "/dev/disk/by-role/data-part1 {} ext4 noatime 0 0", db.mount_point());
+    let _ = writeln!(
+        table,
+        "/dev/disk/by-role/data-part1 {} ext4 noatime 0 0",
+        db.mount_point()
+    );
+    if firmware == Firmware::Efi {
+        table += "/dev/disk/by-role/root-part2 /boot/efi vfat umask=0077 0 0\n";
+    }
     table
 }
 
 /// The programs built from this checkout, those that are there. Their directory is last on the
 /// script's path: a test's stand-in never hides a real tool.
 fn programs(payload: &mut Payload) -> Result<()> {
-    for (name, path) in build::guest_programs() {
+    for (name, path) in build::guest_programs()? {
         if path.is_file() {
             payload.copy(&format!("/usr/lib/guest/bin/{name}"), &path)?;
         }
@@ -71,14 +85,27 @@ fn guard(payload: &mut Payload, spec: &Spec) -> Result<()> {
     if program.is_file() {
         payload.copy("/usr/sbin/dbguard", &program)?;
     }
-    let mode = if spec.guard == Guard::Observe { "observe" } else { "enforce" };
-    payload.file("/etc/dbguard/dbguard.toml", 0o644, format!("mode = \"{mode}\"\n"));
+    let mode = if spec.guard == Guard::Observe {
+        "observe"
+    } else {
+        "enforce"
+    };
+    payload.file(
+        "/etc/dbguard/dbguard.toml",
+        0o644,
+        format!("mode = \"{mode}\"\n"),
+    );
     let unit = paths::root().join("guard-user/dist/dbguard.service");
     if !unit.is_file() {
         return Ok(());
     }
-    let text = fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
-    payload.file("/usr/lib/systemd/system/dbguard.service", 0o644, text.clone());
+    let text =
+        fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
+    payload.file(
+        "/usr/lib/systemd/system/dbguard.service",
+        0o644,
+        text.clone(),
+    );
     if spec.guard != Guard::Off {
         for target in wanted_by(&text) {
             payload.symlink(
@@ -104,13 +131,16 @@ mod tests {
 
     #[test]
     fn install_section_is_read() {
-        assert_eq!(wanted_by("[Install]\nWantedBy=a.target b.target\n"), ["a.target", "b.target"]);
+        assert_eq!(
+            wanted_by("[Install]\nWantedBy=a.target b.target\n"),
+            ["a.target", "b.target"]
+        );
         assert!(wanted_by("[Unit]\nAfter=x\n").is_empty());
     }
 
     #[test]
     fn fstab_mounts_the_data_disk_where_the_server_keeps_its_files() {
-        assert!(fstab(Db::Mariadb).contains("data-part1 /var/lib/mysql ext4"));
-        assert!(fstab(Db::Postgres).contains("data-part1 /var/lib/postgresql ext4"));
+        assert!(fstab(Db::Mariadb, Firmware::Bios).contains("data-part1 /var/lib/mysql ext4"));
+        assert!(fstab(Db::Postgres, Firmware::Efi).contains("data-part1 /var/lib/postgresql ext4"));
     }
 }

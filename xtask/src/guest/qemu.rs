@@ -46,18 +46,40 @@ pub fn command(spec: &Spec, boot: &Boot<'_>) -> Result<Command> {
         .context("qemu-system-x86_64 is missing: apt-get install qemu-system-x86")?;
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(qemu);
-    command.args(["-name", "dbguard-guest", "-nodefaults", "-no-user-config", "-no-reboot"]);
-    command.args(["-machine", "q35,sata=off", "-display", "none", "-m", &spec.memory.to_string()]);
+    command.args([
+        "-name",
+        "dbguard-guest",
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+    ]);
+    command.args([
+        "-machine",
+        "q35,sata=off",
+        "-display",
+        "none",
+        "-m",
+        &spec.memory.to_string(),
+    ]);
     processor(&mut command, spec, boot.accel);
     if spec.firmware == Firmware::Efi {
         firmware(&mut command, boot.dir)?;
     }
-    command.arg("-kernel").arg(boot.vmlinuz).arg("-initrd").arg(boot.initrd);
+    command
+        .arg("-kernel")
+        .arg(boot.vmlinuz)
+        .arg("-initrd")
+        .arg(boot.initrd);
     command.args(["-append", &kernel_line(spec)]);
     command.args(["-device", "virtio-rng-pci"]);
     command.args(disks::qemu_args(boot.disks));
     if spec.bmc {
-        command.args(["-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-kcs,bmc=bmc0"]);
+        command.args([
+            "-device",
+            "ipmi-bmc-sim,id=bmc0",
+            "-device",
+            "isa-ipmi-kcs,bmc=bmc0",
+        ]);
     }
     console(&mut command, spec, boot.serial);
     Ok(command)
@@ -65,7 +87,16 @@ pub fn command(spec: &Spec, boot: &Boot<'_>) -> Result<Command> {
 
 fn processor(command: &mut Command, spec: &Spec, accel: Accel) {
     if spec.icount {
-        command.args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max", "-smp", "1"]);
+        command.args([
+            "-accel",
+            "tcg",
+            "-icount",
+            "shift=0,sleep=off",
+            "-cpu",
+            "max",
+            "-smp",
+            "1",
+        ]);
         return;
     }
     match accel {
@@ -84,8 +115,14 @@ fn firmware(command: &mut Command, dir: &Path) -> Result<()> {
         fs::copy(OVMF_VARS, &vars)
             .with_context(|| format!("cannot copy {OVMF_VARS}: apt-get install ovmf"))?;
     }
-    command.args(["-drive", &format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}")]);
-    command.args(["-drive", &format!("if=pflash,format=raw,unit=1,file={}", vars.display())]);
+    command.args([
+        "-drive",
+        &format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}"),
+    ]);
+    command.args([
+        "-drive",
+        &format!("if=pflash,format=raw,unit=1,file={}", vars.display()),
+    ]);
     Ok(())
 }
 
@@ -94,12 +131,20 @@ fn console(command: &mut Command, spec: &Spec, serial: &Path) {
     let log = serial.display();
     if spec.shell {
         // The person gets the console; the guest's words go to a file.
-        command.args(["-chardev", &format!("stdio,id=con,signal=off,logfile={log}")]);
+        command.args([
+            "-chardev",
+            &format!("stdio,id=con,signal=off,logfile={log}"),
+        ]);
         command.args(["-serial", "chardev:con"]);
         let words = serial.with_file_name("words.log");
         command.args(["-chardev", &format!("file,id=out,path={}", words.display())]);
     } else {
-        command.args(["-chardev", &format!("file,id=con,path={log}"), "-serial", "chardev:con"]);
+        command.args([
+            "-chardev",
+            &format!("file,id=con,path={log}"),
+            "-serial",
+            "chardev:con",
+        ]);
         command.args(["-chardev", "stdio,id=out,signal=off"]);
     }
     command.args(["-device", "virtserialport,chardev=out,name=dbguard.out"]);
@@ -129,7 +174,10 @@ mod tests {
     fn line(spec: &Spec, accel: Accel) -> String {
         let mut command = Command::new("x");
         processor(&mut command, spec, accel);
-        command.get_args().map(|arg| arg.to_string_lossy().into_owned() + " ").collect()
+        command
+            .get_args()
+            .map(|arg| arg.to_string_lossy().into_owned() + " ")
+            .collect()
     }
 
     #[test]

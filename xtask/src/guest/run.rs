@@ -80,10 +80,21 @@ pub fn run(
         .spawn()
         .context("cannot start QEMU through setpriv")?;
     let mut guest = Running { child };
-    let stream = guest.child.stdout.take().context("QEMU has no output pipe")?;
+    let stream = guest
+        .child
+        .stdout
+        .take()
+        .context("QEMU has no output pipe")?;
     let pieces = reader(stream);
     let mut verdict = Verdict::new(nonce, started);
-    let result = watch(&mut guest, &pieces, &mut verdict, spec.timeout, serial, output);
+    let result = watch(
+        &mut guest,
+        &pieces,
+        &mut verdict,
+        spec.timeout,
+        serial,
+        output,
+    );
     guest.stop();
     let after = drain(&pieces, &mut verdict, output);
     result?;
@@ -168,7 +179,13 @@ struct Verdict {
 
 impl Verdict {
     fn new(nonce: &str, started: Instant) -> Self {
-        Self { frames: Frames::new(nonce), started, script: None, status: None, done: None }
+        Self {
+            frames: Frames::new(nonce),
+            started,
+            script: None,
+            status: None,
+            done: None,
+        }
     }
 
     fn take(&mut self, piece: &[u8], output: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
@@ -199,7 +216,12 @@ impl Verdict {
             }
             return Err(Failure::NoVerdict(why));
         };
-        Ok(Outcome { status, boot, total: done - self.started, serial: serial.to_path_buf() })
+        Ok(Outcome {
+            status,
+            boot,
+            total: done - self.started,
+            serial: serial.to_path_buf(),
+        })
     }
 }
 
@@ -207,7 +229,11 @@ impl Verdict {
 fn interactive(mut command: Command, serial: &Path) -> Result<Outcome> {
     let terminal = Terminal::raw();
     let started = Instant::now();
-    let mut guest = Running { child: command.spawn().context("cannot start QEMU through setpriv")? };
+    let mut guest = Running {
+        child: command
+            .spawn()
+            .context("cannot start QEMU through setpriv")?,
+    };
     let words = serial.with_file_name("words.log");
     while !guest.ended() {
         thread::sleep(GLANCE);
@@ -313,13 +339,24 @@ mod tests {
 
     #[test]
     fn one_verdict_after_the_start_counts() {
-        assert_eq!(verdict(b"\x1en start\x1e\nx\x1en exit=7\x1e\n").unwrap().status, 7);
+        assert_eq!(
+            verdict(b"\x1en start\x1e\nx\x1en exit=7\x1e\n")
+                .unwrap()
+                .status,
+            7
+        );
     }
 
     #[test]
     fn everything_else_is_a_failure() {
-        assert!(matches!(verdict(b"\x1en start\x1e\nx"), Err(Failure::NoVerdict(_))));
-        assert!(matches!(verdict(b"\x1en exit=0\x1e\n"), Err(Failure::Muddled(_))));
+        assert!(matches!(
+            verdict(b"\x1en start\x1e\nx"),
+            Err(Failure::NoVerdict(_))
+        ));
+        assert!(matches!(
+            verdict(b"\x1en exit=0\x1e\n"),
+            Err(Failure::Muddled(_))
+        ));
         assert!(matches!(
             verdict(b"\x1en start\x1e\n\x1en exit=0\x1e\n\x1en exit=0\x1e\n"),
             Err(Failure::Muddled(_))

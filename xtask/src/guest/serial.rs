@@ -43,7 +43,11 @@ pub struct Watch {
 impl Watch {
     /// Watches the file `path`, which need not exist yet.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), at: 0, line: Vec::new() }
+        Self {
+            path: path.to_path_buf(),
+            at: 0,
+            line: Vec::new(),
+        }
     }
 
     /// Looks at what has been added; gives the first trouble in it as `name: line`.
@@ -53,7 +57,11 @@ impl Watch {
         let mut added = Vec::new();
         self.at += file.read_to_end(&mut added).ok()? as u64;
         self.line.extend(added);
-        let end = self.line.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end = self
+            .line
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         let whole: Vec<u8> = self.line.drain(..end).collect();
         trouble(&String::from_utf8_lossy(&whole)).map(|(name, line)| format!("{name}: {line}"))
     }
@@ -76,17 +84,38 @@ mod tests {
     #[test]
     fn kernel_trouble_is_told_from_chatter() {
         for (line, name) in [
-            ("[    9.1] Kernel panic - not syncing: sysrq triggered crash", "panic"),
-            ("[    9.1] BUG: kernel NULL pointer dereference, address: 0", "kernel bug"),
-            ("[    9.1] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", "soft lockup"),
-            ("[    9.1] INFO: task dd:81 blocked for more than 120 seconds.", "hung task"),
-            ("[    9.1] rcu: INFO: rcu_preempt self-detected stall on CPU", "RCU stall"),
+            (
+                "[    9.1] Kernel panic - not syncing: sysrq triggered crash",
+                "panic",
+            ),
+            (
+                "[    9.1] BUG: kernel NULL pointer dereference, address: 0",
+                "kernel bug",
+            ),
+            (
+                "[    9.1] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",
+                "soft lockup",
+            ),
+            (
+                "[    9.1] INFO: task dd:81 blocked for more than 120 seconds.",
+                "hung task",
+            ),
+            (
+                "[    9.1] rcu: INFO: rcu_preempt self-detected stall on CPU",
+                "RCU stall",
+            ),
             ("[    3.1] int3: 0000 [#1] PREEMPT SMP NOPTI", "oops"),
             ("[    9.1] Oops: 0000 [#1] PREEMPT SMP", "oops"),
         ] {
-            assert_eq!(trouble(&format!("fine\n{line}\n")).map(|(name, _)| name), Some(name));
+            assert_eq!(
+                trouble(&format!("fine\n{line}\n")).map(|(name, _)| name),
+                Some(name)
+            );
         }
-        assert_eq!(trouble("systemd[1]: DEBUG: x\n[ 1.0] PCI: no bug here\n"), None);
+        assert_eq!(
+            trouble("systemd[1]: DEBUG: x\n[ 1.0] PCI: no bug here\n"),
+            None
+        );
     }
 
     #[test]

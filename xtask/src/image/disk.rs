@@ -1,5 +1,6 @@
 //! Disk images: GPT tables and file systems written into sparse files, nothing mounted.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -33,8 +34,12 @@ pub fn sparse(path: &Path, mib: u64) -> Result<()> {
 pub fn partition(path: &Path, id: &str, parts: &[Partition]) -> Result<()> {
     let mut script = format!("label: gpt\nlabel-id: {id}\n");
     for part in parts {
-        let size = part.mib.map(|mib| format!("size={mib}MiB, ")).unwrap_or_default();
-        script += &format!("{size}type={}, name={}\n", part.kind, part.name);
+        let size = part
+            .mib
+            .map(|mib| format!("size={mib}MiB, "))
+            .unwrap_or_default();
+        // Infallible: a String takes every write.
+        let _ = writeln!(script, "{size}type={}, name={}", part.kind, part.name);
     }
     let sfdisk = cmd::which("sfdisk").context("sfdisk is missing: apt-get install fdisk")?;
     let mut child = Command::new(sfdisk)
@@ -44,11 +49,16 @@ pub fn partition(path: &Path, id: &str, parts: &[Partition]) -> Result<()> {
         .spawn()
         .context("cannot start sfdisk")?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(script.as_bytes()).context("cannot give sfdisk its script")?;
+        stdin
+            .write_all(script.as_bytes())
+            .context("cannot give sfdisk its script")?;
     }
     let status = child.wait().context("cannot wait for sfdisk")?;
     if !status.success() {
-        bail!("partitioning {}: sfdisk ended with {status}", path.display());
+        bail!(
+            "partitioning {}: sfdisk ended with {status}",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -77,10 +87,13 @@ impl Ext4<'_> {
             "offset={},root_owner={uid}:{gid},lazy_itable_init=0,lazy_journal_init=0",
             self.start_mib * MIB
         );
-        let mke2fs = cmd::which("mke2fs").context("mke2fs is missing: apt-get install e2fsprogs")?;
+        let mke2fs =
+            cmd::which("mke2fs").context("mke2fs is missing: apt-get install e2fsprogs")?;
         cmd::logged(
             Command::new(mke2fs)
-                .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-E", &options, "-L", self.label])
+                .args([
+                    "-q", "-F", "-t", "ext4", "-b", "4096", "-E", &options, "-L", self.label,
+                ])
                 .arg("-d")
                 .arg(self.content)
                 .arg(self.image)
@@ -93,7 +106,8 @@ impl Ext4<'_> {
 
 /// Makes an empty FAT file system (an EFI system partition) at `start_mib`.
 pub fn make_fat(image: &Path, start_mib: u64, mib: u64, log: &Path) -> Result<()> {
-    let mkfs = cmd::which("mkfs.vfat").context("mkfs.vfat is missing: apt-get install dosfstools")?;
+    let mkfs =
+        cmd::which("mkfs.vfat").context("mkfs.vfat is missing: apt-get install dosfstools")?;
     cmd::logged(
         Command::new(mkfs)
             .arg(format!("--offset={}", start_mib * MIB / 512))
@@ -109,7 +123,10 @@ pub fn make_fat(image: &Path, start_mib: u64, mib: u64, log: &Path) -> Result<()
 pub fn copy_tree(from: &Path, to: &Path, log: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
     cmd::logged(
-        Command::new("cp").args(["-a", "--no-preserve=context"]).arg(from.join(".")).arg(to),
+        Command::new("cp")
+            .args(["-a", "--no-preserve=context"])
+            .arg(from.join("."))
+            .arg(to),
         "copying files into a guest image",
         log,
     )

@@ -22,8 +22,16 @@ pub struct Kernel {
 
 /// The series of this version, oldest first.
 pub const SERIES: &[Kernel] = &[
-    Kernel { name: "6.1", prefix: "linux-image-6.1.0-", suffix: "" },
-    Kernel { name: "6.12", prefix: "linux-image-6.12.", suffix: "+deb12" },
+    Kernel {
+        name: "6.1",
+        prefix: "linux-image-6.1.0-",
+        suffix: "",
+    },
+    Kernel {
+        name: "6.12",
+        prefix: "linux-image-6.12.",
+        suffix: "+deb12",
+    },
 ];
 
 /// Which build of a series.
@@ -54,10 +62,17 @@ impl std::str::FromStr for Kernel {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        SERIES.iter().copied().find(|kernel| kernel.name == name).ok_or_else(|| {
-            let known: Vec<_> = SERIES.iter().map(|kernel| kernel.name).collect();
-            format!("this version boots kernels {}, not {name}", known.join(" and "))
-        })
+        SERIES
+            .iter()
+            .copied()
+            .find(|kernel| kernel.name == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = SERIES.iter().map(|kernel| kernel.name).collect();
+                format!(
+                    "this version boots kernels {}, not {name}",
+                    known.join(" and ")
+                )
+            })
     }
 }
 
@@ -85,17 +100,27 @@ impl Unpacked {
 /// The cache key of a series and flavour. The point release is not in it: whichever was newest when
 /// the slot was made stays, so that a run means the same tomorrow.
 pub fn key(kernel: Kernel, flavour: Flavour) -> String {
-    cache::key(&["kernel 1", kernel.prefix, kernel.suffix, flavour.package_end()])
+    cache::key(&[
+        "kernel 1",
+        kernel.prefix,
+        kernel.suffix,
+        flavour.package_end(),
+    ])
 }
 
 /// Gives the newest package of the series, unpacked; downloads it the first time.
 pub fn ensure(kernel: Kernel, flavour: Flavour) -> Result<Unpacked> {
-    let what = format!("kernel {kernel}{}, downloading with apt-get", flavour.package_end());
+    let what = format!(
+        "kernel {kernel}{}, downloading with apt-get",
+        flavour.package_end()
+    );
     let place = cache::ensure("kernels", &key(kernel, flavour), &what, |work| {
         let package = newest(kernel, flavour)?;
         let log = work.join("log");
         cmd::logged(
-            Command::new("apt-get").args(["download", &package]).current_dir(work),
+            Command::new("apt-get")
+                .args(["download", &package])
+                .current_dir(work),
             "downloading a guest kernel",
             &log,
         )?;
@@ -130,7 +155,10 @@ fn unpacked(place: &Path) -> Result<Unpacked> {
     let file = place.join("release");
     let release = fs::read_to_string(&file)
         .with_context(|| format!("cannot read {}: remove {}", file.display(), place.display()))?;
-    Ok(Unpacked { release: release.trim().to_owned(), tree: place.join("tree") })
+    Ok(Unpacked {
+        release: release.trim().to_owned(),
+        tree: place.join("tree"),
+    })
 }
 
 /// The package with the highest point release that apt knows.
@@ -151,7 +179,7 @@ fn newest(kernel: Kernel, flavour: Flavour) -> Result<String> {
     Ok(name.to_owned())
 }
 
-fn pick<'a>(names: &'a str, kernel: Kernel, flavour: Flavour) -> Option<&'a str> {
+fn pick(names: &str, kernel: Kernel, flavour: Flavour) -> Option<&str> {
     let end = format!("{}{}", kernel.suffix, flavour.package_end());
     names
         .lines()
@@ -175,9 +203,18 @@ mod tests {
     #[test]
     fn pick_takes_the_highest_number_of_the_flavour() {
         let picked = |name: &str, flavour| pick(NAMES, name.parse().unwrap(), flavour);
-        assert_eq!(picked("6.1", Flavour::Cloud), Some("linux-image-6.1.0-47-cloud-amd64"));
-        assert_eq!(picked("6.1", Flavour::Plain), Some("linux-image-6.1.0-48-amd64"));
-        assert_eq!(picked("6.12", Flavour::Cloud), Some("linux-image-6.12.100+deb12-cloud-amd64"));
+        assert_eq!(
+            picked("6.1", Flavour::Cloud),
+            Some("linux-image-6.1.0-47-cloud-amd64")
+        );
+        assert_eq!(
+            picked("6.1", Flavour::Plain),
+            Some("linux-image-6.1.0-48-amd64")
+        );
+        assert_eq!(
+            picked("6.12", Flavour::Cloud),
+            Some("linux-image-6.12.100+deb12-cloud-amd64")
+        );
         assert_eq!(picked("6.12", Flavour::Plain), None);
     }
 
@@ -186,7 +223,10 @@ mod tests {
         let six_one: Kernel = "6.1".parse().unwrap();
         let six_twelve: Kernel = "6.12".parse().unwrap();
         assert_ne!(key(six_one, Flavour::Cloud), key(six_one, Flavour::Plain));
-        assert_ne!(key(six_one, Flavour::Cloud), key(six_twelve, Flavour::Cloud));
+        assert_ne!(
+            key(six_one, Flavour::Cloud),
+            key(six_twelve, Flavour::Cloud)
+        );
         assert!("5.10".parse::<Kernel>().is_err());
     }
 }

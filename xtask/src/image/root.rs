@@ -15,12 +15,18 @@ use crate::guest::initrd;
 use crate::{cache, cmd, paths};
 
 /// The code that makes the disks is part of their recipe: nobody has to remember a version number.
-const CODE: &str =
-    concat!(include_str!("root.rs"), include_str!("disk.rs"), include_str!("../guest/initrd.rs"));
+const CODE: &str = concat!(
+    include_str!("root.rs"),
+    include_str!("disk.rs"),
+    include_str!("../guest/initrd.rs")
+);
 
 const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
+
+/// The list of units that guests do without.
+const MASKED_UNITS: &str = "masked-units";
 
 const ROOT_MIB: u64 = 4096;
 const ESP_MIB: u64 = 64;
@@ -86,7 +92,11 @@ pub fn data_disk(db: Db) -> Result<PathBuf> {
             .with_context(|| format!("the root file system has no {inside}"))?;
         let image = work.join("disk.raw");
         disk::sparse(&image, DATA_MIB)?;
-        let parts = [Partition { mib: None, kind: LINUX, name: "data" }];
+        let parts = [Partition {
+            mib: None,
+            kind: LINUX,
+            name: "data",
+        }];
         disk::partition(&image, "5D2C0A6E-0D1B-4F6C-9A75-0D6200000DA7", &parts)?;
         Ext4 {
             image: &image,
@@ -104,9 +114,19 @@ pub fn data_disk(db: Db) -> Result<PathBuf> {
 
 /// The cache key of a root disk: what it is made of, and the guest files of this checkout.
 fn base_key(kernel: Kernel, flavour: Flavour) -> Result<String> {
-    let recipe = cache::tree_recipe(&paths::guest_assets())?;
+    let assets = paths::guest_assets();
+    let mut recipe = cache::tree_recipe(&assets.join("root"))?;
+    recipe.extend(cache::tree_recipe(&assets.join("initramfs"))?);
+    let masked = assets.join(MASKED_UNITS);
+    recipe.extend(fs::read(&masked).with_context(|| format!("reading {}", masked.display()))?);
     let (rootfs, kernel) = (rootfs::key(), kernel::key(kernel, flavour));
-    Ok(cache::key(&[b"root", rootfs.as_bytes(), kernel.as_bytes(), &recipe, CODE.as_bytes()]))
+    Ok(cache::key(&[
+        b"root",
+        rootfs.as_bytes(),
+        kernel.as_bytes(),
+        &recipe,
+        CODE.as_bytes(),
+    ]))
 }
 
 /// Whether the root disk of a series is in the cache.
@@ -144,9 +164,21 @@ fn make_base(work: &Path, kernel: &Unpacked, rootfs: &Path) -> Result<()> {
     let image = work.join("disk.raw");
     disk::sparse(&image, ROOT_MIB)?;
     let parts = [
-        Partition { mib: Some(1), kind: BIOS_BOOT, name: "bios" },
-        Partition { mib: Some(ESP_MIB), kind: ESP, name: "esp" },
-        Partition { mib: None, kind: LINUX, name: "root" },
+        Partition {
+            mib: Some(1),
+            kind: BIOS_BOOT,
+            name: "bios",
+        },
+        Partition {
+            mib: Some(ESP_MIB),
+            kind: ESP,
+            name: "esp",
+        },
+        Partition {
+            mib: None,
+            kind: LINUX,
+            name: "root",
+        },
     ];
     disk::partition(&image, "5D2C0A6E-0D1B-4F6C-9A75-0D6200000007", &parts)?;
     disk::make_fat(&image, 2, ESP_MIB, &log)?;
@@ -181,14 +213,24 @@ fn furnish(tree: &Path, log: &Path) -> Result<()> {
             fs::create_dir_all(&dir).context("cannot create the mount point")?;
         }
         for entry in fs::read_dir(&dir).with_context(|| format!("listing {}", dir.display()))? {
-            let path = entry.with_context(|| format!("listing {}", dir.display()))?.path();
-            let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let path = entry
+                .with_context(|| format!("listing {}", dir.display()))?
+                .path();
+            let gone = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
             gone.with_context(|| format!("emptying {}", path.display()))?;
         }
     }
-    let masked = assets.join("masked-units");
-    let list = fs::read_to_string(&masked).with_context(|| format!("reading {}", masked.display()))?;
-    for unit in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    let masked = assets.join(MASKED_UNITS);
+    let list =
+        fs::read_to_string(&masked).with_context(|| format!("reading {}", masked.display()))?;
+    for unit in list
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
         let link = tree.join("etc/systemd/system").join(unit);
         if link.symlink_metadata().is_ok() {
@@ -196,17 +238,28 @@ fn furnish(tree: &Path, log: &Path) -> Result<()> {
         }
         symlink("/dev/null", &link).with_context(|| format!("masking {unit}"))?;
     }
+    fs::create_dir_all(tree.join("boot/efi")).context("cannot create /boot/efi")?;
     let wants = tree.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants).context("cannot create the unit directory")?;
-    symlink("/usr/lib/systemd/system/guest-run.service", wants.join("guest-run.service"))
-        .context("enabling guest-run.service")
+    symlink(
+        "/usr/lib/systemd/system/guest-run.service",
+        wants.join("guest-run.service"),
+    )
+    .context("enabling guest-run.service")
 }
 
 /// Unpacks all of an archive, or the named members.
 fn unpack(archive: &Path, into: &Path, members: &[&str], log: &Path) -> Result<()> {
     cmd::logged(
         Command::new("tar")
-            .args(["-x", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-p", "-C"])
+            .args([
+                "-x",
+                "--numeric-owner",
+                "--xattrs",
+                "--xattrs-include=*",
+                "-p",
+                "-C",
+            ])
             .arg(into)
             .arg("-f")
             .arg(archive)

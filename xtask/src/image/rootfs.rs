@@ -14,6 +14,7 @@ const SUITE: &str = "bookworm";
 
 /// What a database host has, what its operators use, and what destroys it. Recommended packages
 /// are left out, so everything meant to be there is named.
+#[rustfmt::skip]
 const PACKAGES: &[&str] = &[
     // the system
     "systemd", "systemd-sysv", "systemd-container", "dbus", "udev", "kmod", "libpam-systemd",
@@ -21,7 +22,7 @@ const PACKAGES: &[&str] = &[
     "uuid-runtime", "busybox-static", "openssh-client", "rsync", "pv", "socat", "strace",
     "bpftool", "python3", "perl", "crun",
     // the databases
-    "mariadb-server", "postgresql",
+    "mariadb-server", "mariadb-backup", "postgresql",
     // file systems
     "e2fsprogs", "xfsprogs", "btrfs-progs", "f2fs-tools", "dosfstools", "exfatprogs", "ntfs-3g",
     "nilfs-tools", "udftools", "mtools",
@@ -30,7 +31,7 @@ const PACKAGES: &[&str] = &[
     "thin-provisioning-tools", "multipath-tools", "bcache-tools", "partclone", "qemu-utils",
     "nbd-client", "nbd-server",
     // drives
-    "nvme-cli", "sg3-utils", "lsscsi", "smartmontools", "hdparm", "fio",
+    "nvme-cli", "sg3-utils", "lsscsi", "smartmontools", "hdparm", "sdparm", "fio",
     // boot, reboot, BMC
     "efibootmgr", "grub-pc-bin", "grub-efi-amd64-bin", "grub2-common", "grub-common", "extlinux",
     "kexec-tools", "ipmitool",
@@ -39,8 +40,12 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Left out of every package: nobody reads manuals in a guest.
-const EXCLUDED: &[&str] =
-    &["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"];
+const EXCLUDED: &[&str] = &[
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+];
 
 /// The cache key: the hash of everything that decides what is in the archive.
 pub fn key() -> String {
@@ -57,7 +62,11 @@ pub fn ensure() -> Result<PathBuf> {
     );
     let place = cache::ensure("rootfs", &key(), &what, |work| {
         let mut mmdebstrap = Command::new("mmdebstrap");
-        mmdebstrap.args(["--variant=minbase", "--mode=root", "--skip=cleanup/reproducible"]);
+        mmdebstrap.args([
+            "--variant=minbase",
+            "--mode=root",
+            "--skip=cleanup/reproducible",
+        ]);
         mmdebstrap.arg(format!("--include={}", PACKAGES.join(",")));
         for path in EXCLUDED {
             mmdebstrap.arg(format!("--dpkgopt=path-exclude={path}"));
@@ -65,10 +74,17 @@ pub fn ensure() -> Result<PathBuf> {
         for option in proxy_options()? {
             mmdebstrap.arg(format!("--aptopt={option}"));
         }
-        mmdebstrap.arg(SUITE).arg(work.join("root.tar")).args(sources()?);
+        mmdebstrap
+            .arg(SUITE)
+            .arg(work.join("root.tar"))
+            .args(sources()?);
         // Run from a directory that the package manager's own user may enter.
         mmdebstrap.current_dir("/");
-        cmd::logged(&mut mmdebstrap, "making the guest root file system", &work.join("log"))
+        cmd::logged(
+            &mut mmdebstrap,
+            "making the guest root file system",
+            &work.join("log"),
+        )
     })?;
     Ok(place.join("root.tar"))
 }
@@ -77,9 +93,14 @@ pub fn ensure() -> Result<PathBuf> {
 fn sources() -> Result<Vec<PathBuf>> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(dir) = fs::read_dir("/etc/apt/sources.list.d") {
-        files.extend(dir.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| {
-            path.extension().is_some_and(|ext| ext == "list" || ext == "sources")
-        }));
+        files.extend(
+            dir.filter_map(Result::ok)
+                .map(|entry| entry.path())
+                .filter(|path| {
+                    path.extension()
+                        .is_some_and(|ext| ext == "list" || ext == "sources")
+                }),
+        );
     }
     files.retain(|file| speaks_of_suite(file));
     files.sort();
@@ -91,7 +112,8 @@ fn sources() -> Result<Vec<PathBuf>> {
 
 fn speaks_of_suite(file: &Path) -> bool {
     fs::read_to_string(file).is_ok_and(|text| {
-        text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(SUITE))
+        text.lines()
+            .any(|line| !line.trim_start().starts_with('#') && line.contains(SUITE))
     })
 }
 
@@ -104,10 +126,20 @@ fn proxy_options() -> Result<Vec<String>> {
     Ok(dump
         .lines()
         .filter(|line| {
-            let name = line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-            ["::proxy", "::cainfo", "::verify-peer", "::check-valid-until", "::check-date"]
-                .iter()
-                .any(|part| name.contains(part))
+            let name = line
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            [
+                "::proxy",
+                "::cainfo",
+                "::verify-peer",
+                "::check-valid-until",
+                "::check-date",
+            ]
+            .iter()
+            .any(|part| name.contains(part))
         })
         .filter(|line| !line.ends_with("\"\";"))
         .map(str::to_owned)

@@ -55,7 +55,13 @@ pub fn ensure() -> Result<Toolchain> {
     let slot = cache::ensure("bpf-linker", &linker_key(), &what, |work| {
         cmd::logged(
             Command::new("cargo")
-                .args(["install", "--locked", "bpf-linker", "--version", LINKER_VERSION])
+                .args([
+                    "install",
+                    "--locked",
+                    "bpf-linker",
+                    "--version",
+                    LINKER_VERSION,
+                ])
                 .args(["--no-default-features", "--features", "llvm-22", "--root"])
                 .arg(work)
                 .arg("--target-dir")
@@ -120,7 +126,11 @@ fn rustup_route() -> Option<Toolchain> {
             if !source.is_dir() {
                 return None;
             }
-            let toolchain = Toolchain { rustc, cargo, linker: linker.clone() };
+            let toolchain = Toolchain {
+                rustc,
+                cargo,
+                linker: linker.clone(),
+            };
             links(&toolchain).then_some(toolchain)
         })
 }
@@ -138,7 +148,13 @@ fn links(toolchain: &Toolchain) -> bool {
         return false;
     }
     Command::new(&toolchain.rustc)
-        .args(["--target", "bpfel-unknown-none", "--crate-type", "cdylib", "-C"])
+        .args([
+            "--target",
+            "bpfel-unknown-none",
+            "--crate-type",
+            "cdylib",
+            "-C",
+        ])
         .arg(format!("linker={}", toolchain.linker.display()))
         .arg("-o")
         .arg(dir.join("try.o"))
@@ -152,13 +168,22 @@ fn links(toolchain: &Toolchain) -> bool {
 
 /// The LLVM major of `rustc --version --verbose`.
 fn llvm_major(version: &str) -> Option<u32> {
-    let line = version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
+    let line = version
+        .lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "))?;
     line.split('.').next()?.parse().ok()
 }
 
 fn quietly(command: &mut Command) -> Option<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

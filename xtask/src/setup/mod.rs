@@ -20,6 +20,8 @@ pub enum Need {
     Build,
     /// Boot guests.
     Guests,
+    /// Lint the BPF programs.
+    Lint,
 }
 
 /// Things that are missing and cannot be installed from here, each with what to do about it.
@@ -28,11 +30,17 @@ pub struct Missing(pub Vec<String>);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "these are missing, and installing them needs root and apt:")?;
+        writeln!(
+            f,
+            "these are missing, and installing them needs root and apt:"
+        )?;
         for line in &self.0 {
             writeln!(f, "  {line}")?;
         }
-        write!(f, "install them, or run `cargo xtask setup` as root on Debian 12, then try again")
+        write!(
+            f,
+            "install them, or run `cargo xtask setup` as root on Debian 12, then try again"
+        )
     }
 }
 
@@ -47,7 +55,10 @@ pub fn run() -> Result<()> {
     for db in [Db::Mariadb, Db::Postgres, Db::None] {
         root::data_disk(db)?;
     }
-    eprintln!("set-up: complete; downloads and images are in {}", paths::cache()?.display());
+    eprintln!(
+        "set-up: complete; downloads and images are in {}",
+        paths::cache()?.display()
+    );
     Ok(())
 }
 
@@ -59,9 +70,15 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     if !can_install {
         let mut missing: Vec<String> = Vec::new();
         if !packages.is_empty() {
-            let names = packages.iter().map(|want| want.package).collect::<Vec<_>>().join(" ");
+            let names = packages
+                .iter()
+                .map(|want| want.package)
+                .collect::<Vec<_>>()
+                .join(" ");
             missing.extend(packages.iter().map(packages::Want::line));
-            missing.push(format!("all of these: apt-get install --no-install-recommends {names}"));
+            missing.push(format!(
+                "all of these: apt-get install --no-install-recommends {names}"
+            ));
         }
         if needs.contains(&Need::Build) {
             missing.extend(bpf::missing());
@@ -102,5 +119,8 @@ fn missing_images() -> Result<Vec<String>> {
         "sudo env PATH=\"$PATH\" XDG_CACHE_HOME={} cargo xtask setup",
         cache.parent().unwrap_or(&cache).display()
     );
-    Ok(missing.into_iter().map(|what| format!("{what}: {command}")).collect())
+    Ok(missing
+        .into_iter()
+        .map(|what| format!("{what}: {command}"))
+        .collect())
 }

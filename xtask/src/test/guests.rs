@@ -1,0 +1,242 @@
+//! Guest suites: one guest a kernel runs `guest-suite` with the guard enforcing beside a live
+//! MariaDB; the lines it prints are the results.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::report::{Line, Tally, guest_line};
+use crate::guest::{Guard, Guest, Script};
+use crate::image::kernel::Kernel;
+use crate::image::root::Db;
+use crate::{build, cmd};
+
+/// Time limit of a guest; a whole run takes a good part of it when emulated beside another.
+const LIMIT: Duration = Duration::from_mins(25);
+
+/// One guest to be run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    kernel: Kernel,
+    arguments: Vec<String>,
+}
+
+/// How a guest ended.
+pub struct JobResult {
+    /// Its cases.
+    pub tally: Tally,
+    /// Its console log; the suite's output is beside it.
+    pub log: PathBuf,
+}
+
+/// Decides which guests to boot: none when the filter matches no case.
+pub fn plan(kernels: &[Kernel], suite: Option<&str>, filter: Option<&str>) -> Result<Vec<Job>> {
+    let mut arguments = Vec::new();
+    if let Some(suite) = suite {
+        arguments.extend(["--suite".to_owned(), suite.to_owned()]);
+    }
+    arguments.extend(filter.map(str::to_owned));
+    let listed = cmd::capture(
+        Command::new(build::guest_program("guest-suite"))
+            .arg("--list")
+            .args(&arguments),
+        "asking the guest suites for their cases",
+    )?;
+    if listed.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(kernels
+        .iter()
+        .map(|kernel| Job {
+            kernel: *kernel,
+            arguments: arguments.clone(),
+        })
+        .collect())
+}
+
+/// Runs the guests, `side_by_side` at a time.
+pub fn run(jobs: &[Job], side_by_side: usize) -> Vec<JobResult> {
+    let next = Mutex::new(jobs.iter());
+    let results = Mutex::new(Vec::new());
+    // A thread of its own for each guest: QEMU is tied to the life of the thread that starts it.
+    thread::scope(|scope| {
+        for _ in 0..side_by_side.min(jobs.len()) {
+            scope.spawn(|| {
+                loop {
+                    let job = next.lock().ok().and_then(|mut jobs| jobs.next());
+                    let Some(job) = job else { break };
+                    let result = perform(job);
+                    if let Ok(mut results) = results.lock() {
+                        results.push(result);
+                    }
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap_or_default()
+}
+
+fn perform(job: &Job) -> JobResult {
+    let kernel = job.kernel;
+    eprintln!("test: guest with kernel {kernel} starts");
+    let mut cases = Cases::new(kernel);
+    let mut log = PathBuf::from("(no guest was made)");
+    if let Err(error) = boot(job, &mut cases, &mut log) {
+        cases.tally.fail(format!("{kernel}: {error:#}"));
+        eprintln!("test: kernel {kernel}: {error:#}");
+    }
+    println!("guest {kernel}: {}", cases.tally.line());
+    JobResult {
+        tally: cases.tally,
+        log,
+    }
+}
+
+fn boot(job: &Job, cases: &mut Cases, log: &mut PathBuf) -> Result<()> {
+    let mut machine = Guest::new(job.kernel)
+        .guard(Guard::Enforce)
+        .db(Db::Mariadb)
+        .timeout(LIMIT)
+        .prepare()?;
+    *log = machine.dir().to_path_buf();
+    let path = machine.dir().join("output.log");
+    let mut file =
+        File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let script = Script::text("exec /usr/lib/guest/bin/guest-suite \"$@\"")
+        .args(&job.arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let outcome = machine.run(&script, &mut |bytes| {
+        file.write_all(bytes).ok();
+        cases.feed(bytes);
+    })?;
+    eprintln!(
+        "test: guest with kernel {} booted in {:.0} s, done after {:.0} s",
+        job.kernel,
+        outcome.boot.as_secs_f32(),
+        outcome.total.as_secs_f32()
+    );
+    cases.end(outcome.status);
+    Ok(())
+}
+
+/// The results of one guest as its lines come in.
+struct Cases {
+    kernel: Kernel,
+    line: Vec<u8>,
+    seen: usize,
+    done: Option<usize>,
+    tally: Tally,
+}
+
+impl Cases {
+    fn new(kernel: Kernel) -> Self {
+        Self {
+            kernel,
+            line: Vec::new(),
+            seen: 0,
+            done: None,
+            tally: Tally::default(),
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte == b'\n' {
+                let line = String::from_utf8_lossy(&self.line).into_owned();
+                self.line.clear();
+                self.take(line.trim_end());
+            } else {
+                self.line.push(*byte);
+            }
+        }
+    }
+
+    fn take(&mut self, line: &str) {
+        let kernel = self.kernel;
+        match guest_line(line) {
+            Line::Ok(name) => {
+                self.tally.passed += 1;
+                self.show("ok  ", &name, "");
+            }
+            Line::Fail(name, reason) => {
+                self.tally.fail(format!("{kernel}: {name}: {reason}"));
+                self.show("FAIL", &name, &reason);
+            }
+            Line::Skip(name, reason) => {
+                self.tally.skipped += 1;
+                self.show("skip", &name, &reason);
+            }
+            Line::Done(count) => {
+                if self.done.replace(count).is_some() {
+                    self.tally.fail(format!("{kernel}: the suite ended twice"));
+                }
+                return;
+            }
+            Line::Other => return,
+        }
+        self.seen += 1;
+    }
+
+    fn show(&self, word: &str, name: &str, reason: &str) {
+        let line = format!("{:<5} {word} {name} {reason}", self.kernel.name);
+        println!("{}", line.trim_end());
+    }
+
+    /// Checks that the guest's own account agrees with what was read.
+    fn end(&mut self, status: u8) {
+        let kernel = self.kernel;
+        match self.done {
+            None => self
+                .tally
+                .fail(format!("{kernel}: the suite did not reach its end")),
+            Some(count) if count != self.seen => self.tally.fail(format!(
+                "{kernel}: the suite speaks of {count} cases, {} were seen",
+                self.seen
+            )),
+            Some(_) => {}
+        }
+        if (status != 0) != self.tally.failed() {
+            self.tally.fail(format!(
+                "{kernel}: the suite's exit status {status} fits no case"
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(output: &str, status: u8) -> Tally {
+        let mut cases = Cases::new("6.1".parse().unwrap());
+        for piece in output.as_bytes().chunks(3) {
+            cases.feed(piece);
+        }
+        cases.end(status);
+        cases.tally
+    }
+
+    #[test]
+    fn a_whole_account_is_counted() {
+        let tally = tally("case a::b ok\nnoise\ncase a::c skip why\nsuite done 2\n", 0);
+        assert_eq!(tally.line(), "1 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn an_account_that_does_not_add_up_fails() {
+        for (output, status) in [
+            ("case a::b ok\n", 0),
+            ("case a::b ok\nsuite done 2\n", 0),
+            ("case a::b ok\nsuite done 1\n", 1),
+            ("case a::b FAIL x\nsuite done 1\n", 0),
+            ("case a::b ok\nsuite done 1\nsuite done 1\n", 0),
+        ] {
+            assert!(tally(output, status).failed(), "{output:?} with {status}");
+        }
+    }
+}
