@@ -1,0 +1,73 @@
+//! Which processes are databases, where their data lies, and which maintenance programs a live
+//! database host depends on.
+//!
+//! The kernel half recognises a server by its executable alone, before its first instruction. What
+//! is found here, from outside and a moment later, is where the data is.
+
+mod cgroup;
+mod config_files;
+mod datadir;
+mod engines;
+mod exe;
+mod process;
+mod tools;
+mod verbs;
+
+pub use engines::{EngineTable, ResolvedEngines};
+pub use exe::{exe_id, resolve_in_root};
+pub use process::start_boot_ns;
+pub use tools::{ResolvedTools, Tool, ToolTable, Verbs};
+pub use verbs::Verb;
+
+use std::path::PathBuf;
+
+use guard_abi::Engine;
+
+use crate::topology::{Location, Roots};
+
+/// A directory with a database's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDir {
+    /// As the server sees it.
+    pub path: PathBuf,
+    /// What it lies on; `None` where its mount could not be found.
+    pub location: Option<Location>,
+}
+
+/// A running database server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CriticalProcess {
+    /// Process id.
+    pub pid: u32,
+    /// Which database.
+    pub engine: Engine,
+    /// Base name of the executable (`mariadbd`).
+    pub name: String,
+    /// The executable, as the process sees it.
+    pub exe: PathBuf,
+    /// Where its data is. Empty for a worker (see `worker_of`).
+    pub data_dirs: Vec<DataDir>,
+    /// Block devices that it has opened, kernel form.
+    pub raw_devices: Vec<u32>,
+    /// The process whose worker it is (a PostgreSQL backend): same engine, and its parent.
+    pub worker_of: Option<u32>,
+    /// The server has opened its data: looking again will find no other directory. While false
+    /// it has only just started, and what is known comes from its arguments and configuration.
+    pub settled: bool,
+    /// Container, where it runs in one.
+    pub container: Option<String>,
+    /// systemd unit.
+    pub unit: Option<String>,
+    /// Start, ns of CLOCK_BOOTTIME; from clock ticks, so exact to 10 ms only.
+    pub start_boot_ns: u64,
+}
+
+/// Looks at one process that is known to be critical. `None` where it has ended.
+pub fn inspect(roots: &Roots, pid: u32, engine: Engine) -> Option<CriticalProcess> {
+    process::inspect(roots, pid, engine, None)
+}
+
+/// Every running process that the table recognises, workers included.
+pub fn find_running(roots: &Roots, table: &EngineTable) -> Vec<CriticalProcess> {
+    process::find_running(roots, table)
+}

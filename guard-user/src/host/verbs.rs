@@ -1,0 +1,134 @@
+//! What each maintenance program may do, and why. Every line here lets a program open a protected
+//! device for writing, so every line says why that cannot end in lost data.
+
+use guard_abi::{ArgumentRole, tool_grant};
+
+/// What a verb of a tool is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verb {
+    /// The verb, at most 27 bytes.
+    pub text: &'static str,
+    /// Bits of [`tool_grant`].
+    pub grants: u32,
+    /// How its arguments are judged.
+    pub arguments: ArgumentRole,
+}
+
+const fn any(text: &'static str, grants: u32) -> Verb {
+    Verb {
+        text,
+        grants,
+        arguments: ArgumentRole::Any,
+    }
+}
+
+const fn listed(text: &'static str, grants: u32) -> Verb {
+    Verb {
+        text,
+        grants,
+        arguments: ArgumentRole::AllListed,
+    }
+}
+
+/// Physical volumes of groups in use, and nodes just made (a new volume's first sectors are
+/// wiped through its own node).
+const LVM: u32 = tool_grant::LVM | tool_grant::NEW_DM;
+
+/// Verbs of `lvm`, by whichever of its names it is called. The reading ones (`lvs`, `pvscan`,
+/// `vgdisplay`, …) and `vgcfgbackup` open physical volumes read-only and need no grant; so do
+/// `pvcreate`, `vgcreate`, `pvremove`, `vgremove` on free devices, which anyone may write.
+///
+/// Without a grant, because they destroy or take away what they name and no argument tells the
+/// harmless case apart:
+/// - `lvreduce`, `lvresize`: cut a volume's tail off; `lvextend` does the growing;
+/// - `vgremove`, `pvremove`, `pvcreate`: on a protected volume they are the end of it;
+/// - `vgreduce`: removing an *empty* volume is harmless and LVM refuses any other, but
+///   `--removemissing --force` drops every volume that lacks a part, and arguments cannot be
+///   judged by absence. Disk replacement goes as far as `pvmove`; the empty disk stays in the
+///   group until the host is released;
+/// - `lvconvert`: `--merge` rolls the volume back, `--splitmirrors` and `--type` rebuild it;
+///   RAID repair after a failed disk is done by `dmeventd` (`raid_fault_policy = "allocate"`);
+/// - `vgcfgrestore`, `vgmerge`, `vgsplit`, `vgrename`, `lvrename`, `vgexport`, `vgimportclone`:
+///   rewrite what the group is or is called, so that the next boot does not find it;
+/// - `lvm` without a verb: its shell takes commands that nobody sees.
+pub(super) const LVM_VERBS: &[Verb] = &[
+    // New extents only; LVM gives none out twice. `-W`/`-Z` wipe the new volume.
+    any("lvcreate", LVM),
+    // Grows and cannot shrink; `-r` runs fsadm, whose children are judged by themselves.
+    any("lvextend", LVM),
+    // Activation, tags, refresh: metadata. Deactivating a volume in use is refused by LVM.
+    any("lvchange", LVM),
+    any("vgchange", LVM),
+    any("pvchange", LVM),
+    // Adds a free disk; the metadata of the others is written. A disk that is protected for any
+    // other reason lacks the flag, and one of this group is claimed.
+    any("vgextend", LVM),
+    // Grows after the disk did; shrinking below allocated extents is refused by LVM.
+    any("pvresize", LVM),
+    // Copies extents by a kernel mirror that survives a crash, then frees the source: both ends
+    // are physical volumes of the same group, so both were protected before and stay so.
+    any("pvmove", LVM),
+    // Waits for a move, merge or conversion that was begun before, and commits it.
+    any("lvpoll", LVM),
+    // Writes the group's current metadata to volumes that missed an update.
+    any("vgck", LVM),
+    // Only volumes that are free, by their exact names, with harmless options.
+    listed("lvremove", LVM),
+];
+
+/// Options of `lvremove` that change nothing about what is removed. Those that take a value
+/// (`--select`, `--config`, `--devices`) are not among them.
+pub(super) const LVREMOVE_OPTIONS: &[&str] = &[
+    "-f",
+    "--force",
+    "-y",
+    "--yes",
+    "-fy",
+    "-yf",
+    "-v",
+    "-vv",
+    "--verbose",
+    "-q",
+    "-qq",
+    "--quiet",
+    "-t",
+    "--test",
+    "--noudevsync",
+    "--nohistory",
+];
+
+/// Verbs of `pdata_tools` (thin-provisioning-tools): LVM runs these checks when it activates a
+/// pool, with `--clear-needs-check-flag`, which writes. `thin_restore`, `thin_repair` and the
+/// other writers are not granted.
+pub(super) const POOL_VERBS: &[Verb] = &[
+    any("thin_check", tool_grant::LVM),
+    any("cache_check", tool_grant::LVM),
+];
+
+/// Verbs of `cryptsetup`. Key slots are read and written through a device-mapper node that was
+/// just made; a LUKS device is opened for writing to be unlocked. Formatting, erasing and
+/// reencryption are not granted on a protected device; on a free one they need no more than the
+/// temporary node.
+pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
+    any("open", tool_grant::UNLOCK | tool_grant::NEW_DM),
+    any("luksOpen", tool_grant::UNLOCK | tool_grant::NEW_DM),
+    any("luksFormat", tool_grant::NEW_DM),
+    any("luksAddKey", tool_grant::NEW_DM),
+];
+
+/// Verbs of `systemd-cryptsetup`, which unlocks at boot.
+pub(super) const SYSTEMD_CRYPTSETUP_VERBS: &[Verb] =
+    &[any("attach", tool_grant::UNLOCK | tool_grant::NEW_DM)];
+
+/// `e2fsck -p` ("preen"): what systemd-fsck runs at boot. It repairs what is safe without asking
+/// and stops at anything else; it refuses `-p` together with `-y`.
+pub(super) const E2FSCK_VERBS: &[Verb] = &[
+    any("-p", tool_grant::PREEN),
+    any("-a", tool_grant::PREEN),
+    any("-pf", tool_grant::PREEN),
+    any("-fp", tool_grant::PREEN),
+];
+
+/// `fsck.fat -a`, the same for EFI system partitions.
+pub(super) const FSCK_FAT_VERBS: &[Verb] =
+    &[any("-a", tool_grant::PREEN), any("-p", tool_grant::PREEN)];

@@ -1,0 +1,241 @@
+//! Where protection starts: what is used, what is remembered, what is not understood.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::inventory::{Inventory, Kind};
+use super::super::labels::Signature;
+use super::super::memory::{DeviceIdentity, Memory, Scope, identify};
+use super::super::mounts::Location;
+use super::super::reasons::Why;
+use super::super::uses::Uses;
+use super::spread::mark;
+
+/// Marks to begin with, and the reasons that go with them.
+#[derive(Default)]
+pub(super) struct Seeds {
+    /// (device, marks, reason).
+    pub(super) marks: Vec<(u32, u16, Why)>,
+    /// Devices with a mounted file system of their own, and whether it is a writable ext2/3/4.
+    pub(super) mounted: HashMap<u32, bool>,
+    /// Things in use that do not tell what they lie on: what, and the signature of its members.
+    pub(super) opaque: Vec<(&'static str, Signature)>,
+    pub(super) problems: Vec<String>,
+}
+
+pub(super) fn collect(inventory: &Inventory, uses: &Uses, memory: &Memory) -> Seeds {
+    let mut seeds = Seeds::default();
+    from_mounts(inventory, uses, &mut seeds);
+    from_databases(inventory, uses, &mut seeds);
+    from_memory(inventory, memory, &mut seeds);
+    for (index, device) in inventory.devices.iter().enumerate() {
+        if device.strange_holder || device.kind == Kind::Stranger {
+            seeds
+                .marks
+                .push((index as u32, mark::CONTENT, Why::StrangeHolder));
+        }
+    }
+    // The same reasons in the same order, however the uses were found.
+    seeds
+        .marks
+        .sort_by(|one, other| (one.0, &one.2, one.1).cmp(&(other.0, &other.2, other.1)));
+    seeds.marks.dedup();
+    seeds
+}
+
+fn from_mounts(inventory: &Inventory, uses: &Uses, seeds: &mut Seeds) {
+    for mount in &uses.mounts {
+        let why = Why::Mount {
+            point: mount.point.to_string_lossy().into(),
+        };
+        for index in roots_of(inventory, &mount.location, seeds) {
+            seeds.marks.push((
+                index,
+                mark::CONTENT | mark::DIRECT | mark::USED,
+                why.clone(),
+            ));
+            *seeds.mounted.entry(index).or_default() |= mount.ext_writable;
+        }
+    }
+    for swap in &uses.swaps {
+        let Some(location) = &swap.location else {
+            let path = swap.path.display();
+            seeds
+                .problems
+                .push(format!("swap {path} could not be traced to a device"));
+            continue;
+        };
+        let own = if swap.is_file { 0 } else { mark::SWAP };
+        for index in roots_of(inventory, location, seeds) {
+            let bits = mark::CONTENT | mark::DIRECT | mark::USED | own;
+            seeds.marks.push((index, bits, Why::Swap));
+        }
+    }
+}
+
+fn from_databases(inventory: &Inventory, uses: &Uses, seeds: &mut Seeds) {
+    const BITS: u16 = mark::CONTENT | mark::DIRECT | mark::CRITICAL;
+    for data in &uses.data {
+        let why = Why::Data {
+            path: data.path.to_string_lossy().into(),
+            server: data.name.as_str().into(),
+            pid: data.pid,
+        };
+        let roots = match &data.location {
+            Some(location) => roots_of(inventory, location, seeds),
+            None => Vec::new(),
+        };
+        let expected = data.location.as_ref().is_none_or(has_device);
+        if roots.is_empty() && expected {
+            let path = data.path.display();
+            let name = &data.name;
+            seeds
+                .problems
+                .push(format!("{path} ({name}) could not be traced to a device"));
+        }
+        seeds
+            .marks
+            .extend(roots.into_iter().map(|index| (index, BITS, why.clone())));
+    }
+    for raw in &uses.raw {
+        let why = Why::RawData {
+            server: raw.name.as_str().into(),
+            pid: raw.pid,
+        };
+        match inventory.index_of_dev(raw.dev) {
+            Some(index) => {
+                seeds.marks.push((index as u32, BITS | mark::RAW, why));
+            }
+            None => seeds.problems.push(format!(
+                "block device {} ({}) is not among the devices in sysfs",
+                Inventory::show_dev(raw.dev),
+                raw.name
+            )),
+        }
+    }
+}
+
+fn has_device(location: &Location) -> bool {
+    location.dev >> guard_abi::dev::MINOR_BITS != 0
+        || super::super::uses::MULTI_DEVICE.contains(&location.fs_type.as_str())
+        || location.source.starts_with("/dev/")
+}
+
+/// The block devices that a file system lies on directly.
+fn roots_of(inventory: &Inventory, location: &Location, seeds: &mut Seeds) -> Vec<u32> {
+    if let Some(index) = inventory.index_of_dev(location.dev) {
+        return vec![index as u32];
+    }
+    let named: Vec<u32> = location
+        .source
+        .split(':')
+        .filter_map(|path| inventory.find(path))
+        .collect();
+    match location.fs_type.as_str() {
+        "btrfs" => btrfs_members(inventory, &named),
+        "zfs" => {
+            seeds.add_opaque("a ZFS pool", Signature::Zfs);
+            Vec::new()
+        }
+        "bcachefs" => {
+            // The source may name one member of many.
+            seeds.add_opaque("a bcachefs file system", Signature::Bcachefs);
+            named
+        }
+        _ => named,
+    }
+}
+
+/// All members of the btrfs that one of the named devices belongs to; of every btrfs where the
+/// name leads nowhere.
+fn btrfs_members(inventory: &Inventory, named: &[u32]) -> Vec<u32> {
+    let holds = |members: &&Vec<u32>| members.iter().any(|member| named.contains(member));
+    let sets = || inventory.btrfs.iter().map(|(_, members)| members);
+    let mut found: Vec<u32> = sets().filter(holds).flatten().copied().collect();
+    if found.is_empty() {
+        found = named.to_vec();
+    }
+    if found.is_empty() {
+        found = sets().flatten().copied().collect();
+    }
+    found
+}
+
+impl Seeds {
+    pub(super) fn add_opaque(&mut self, what: &'static str, members: Signature) {
+        if !self.opaque.contains(&(what, members)) {
+            self.opaque.push((what, members));
+            self.opaque.sort_by_key(|(what, _)| *what);
+        }
+    }
+}
+
+fn from_memory(inventory: &Inventory, memory: &Memory, seeds: &mut Seeds) {
+    if memory.remembered.is_empty() {
+        return;
+    }
+    let known = Known::index(&memory.remembered);
+    for index in 0..inventory.devices.len() {
+        let own = identify(inventory, index, Scope::Content);
+        for remembered in known.matching(&own) {
+            let scope = match remembered.scope {
+                Scope::Content => mark::CONTENT,
+                Scope::Table => mark::TABLE,
+            };
+            let what: Arc<str> = remembered.why.as_str().into();
+            let why = Why::Remembered {
+                what,
+                weak: remembered.is_weak(),
+            };
+            seeds.marks.push((index as u32, scope | mark::MEMORY, why));
+        }
+    }
+}
+
+/// Remembered identities by each thing they can be recognised by.
+struct Known<'a> {
+    all: &'a [DeviceIdentity],
+    by_key: HashMap<(u8, &'a str, Option<u32>), Vec<u32>>,
+}
+
+fn keys(identity: &DeviceIdentity) -> impl Iterator<Item = (u8, &str, Option<u32>)> {
+    let partition = identity.partition;
+    let weak = identity.is_weak();
+    [
+        (0, identity.stack_uuid.as_deref(), None),
+        (1, identity.partuuid.as_deref(), None),
+        (2, identity.table_uuid.as_deref(), None),
+        (3, identity.wwid.as_deref(), partition),
+        (4, identity.serial.as_deref(), partition),
+        (5, weak.then_some(identity.name.as_str()), None),
+    ]
+    .into_iter()
+    .filter_map(|(tag, text, number)| text.map(|text| (tag, text, number)))
+}
+
+impl<'a> Known<'a> {
+    fn index(all: &'a [DeviceIdentity]) -> Self {
+        let mut by_key: HashMap<_, Vec<u32>> = HashMap::new();
+        for (at, identity) in all.iter().enumerate() {
+            for key in keys(identity) {
+                by_key.entry(key).or_default().push(at as u32);
+            }
+        }
+        Self { all, by_key }
+    }
+
+    fn matching(&self, own: &DeviceIdentity) -> Vec<&'a DeviceIdentity> {
+        let mut found: Vec<u32> = keys(own)
+            .filter_map(|key| self.by_key.get(&key))
+            .flatten()
+            .copied()
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+            .into_iter()
+            .map(|at| &self.all[at as usize])
+            .filter(|remembered| remembered.same_device(own))
+            .collect()
+    }
+}

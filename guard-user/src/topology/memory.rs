@@ -1,0 +1,167 @@
+//! Devices that carried critical data once, known by what stays the same when names move.
+
+use serde::{Deserialize, Serialize};
+
+use super::inventory::{BlockDevice, Inventory};
+
+/// How much of a device critical data covered.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All of it.
+    #[default]
+    Content,
+    /// Some partition of it; the partition table and drive-wide commands are what matters.
+    Table,
+}
+
+/// What a device is recognised by after a reboot or a move to another port.
+///
+/// Any one identifier that agrees is a match: two devices that share one (multipath, a cloned
+/// disk) are both protected. The kernel's name is used only where there is nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeviceIdentity {
+    /// World-wide id of the disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wwid: Option<String>,
+    /// Serial number of the disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Number of the partition on the disk that `wwid` and `serial` name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// UUID of the partition in its table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partuuid: Option<String>,
+    /// UUID of the partition table of a whole disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_uuid: Option<String>,
+    /// UUID of a device-mapper or MD device, or the file behind a loop device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack_uuid: Option<String>,
+    /// Kernel name when it was seen. A means of recognition only with `sectors`, and only where
+    /// every other field is empty.
+    pub name: String,
+    /// Size in sectors of 512 bytes.
+    pub sectors: u64,
+    /// How much of it was critical.
+    pub scope: Scope,
+    /// What it carried, for people.
+    pub why: String,
+    /// When it was first remembered, seconds since 1970. The classification leaves it 0; whoever
+    /// stores the identity sets it.
+    pub since: u64,
+}
+
+impl DeviceIdentity {
+    /// True where only the kernel's name and the size tell the device: it may be another one after
+    /// a reboot.
+    pub fn is_weak(&self) -> bool {
+        self.wwid.is_none()
+            && self.serial.is_none()
+            && self.partuuid.is_none()
+            && self.table_uuid.is_none()
+            && self.stack_uuid.is_none()
+    }
+
+    /// True where both describe the same device, whatever is said about it.
+    pub fn same_device(&self, other: &Self) -> bool {
+        if self.is_weak() || other.is_weak() {
+            return self.is_weak()
+                && other.is_weak()
+                && self.name == other.name
+                && self.sectors == other.sectors;
+        }
+        agree(&self.stack_uuid, &other.stack_uuid)
+            || agree(&self.partuuid, &other.partuuid)
+            || agree(&self.table_uuid, &other.table_uuid)
+            || (self.partition == other.partition
+                && (agree(&self.wwid, &other.wwid) || agree(&self.serial, &other.serial)))
+    }
+}
+
+fn agree(one: &Option<String>, other: &Option<String>) -> bool {
+    one.is_some() && one == other
+}
+
+/// What the host remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Devices that stay protected until they are released.
+    pub remembered: Vec<DeviceIdentity>,
+}
+
+impl Memory {
+    /// Adds what is not there yet. A device that was remembered for its table alone and is now
+    /// critical as a whole is widened, never narrowed. True where anything changed.
+    pub fn learn(&mut self, identities: Vec<DeviceIdentity>, now: u64) -> bool {
+        let mut changed = false;
+        for mut new in identities {
+            match self.remembered.iter_mut().find(|old| old.same_device(&new)) {
+                Some(old) if old.scope == Scope::Table && new.scope == Scope::Content => {
+                    old.scope = Scope::Content;
+                    old.why = new.why;
+                    changed = true;
+                }
+                Some(_) => {}
+                None => {
+                    new.since = now;
+                    self.remembered.push(new);
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+}
+
+/// The identity of a device as it is now.
+pub(super) fn identify(inventory: &Inventory, index: usize, scope: Scope) -> DeviceIdentity {
+    let device = inventory.device(index);
+    let disk = device
+        .disk
+        .map_or(device, |disk| inventory.device(disk as usize));
+    let mut identity = DeviceIdentity {
+        wwid: text(disk.ids.wwid.as_deref()),
+        serial: text(disk.ids.serial.as_deref()),
+        partition: device.partition(),
+        stack_uuid: stack_uuid(device),
+        name: device.name.to_string(),
+        sectors: device.sectors,
+        scope,
+        ..DeviceIdentity::default()
+    };
+    if device.partition().is_some() {
+        identity.partuuid = text(device.ids.partuuid.as_deref());
+    } else {
+        identity.table_uuid = text(device.ids.table_uuid.as_deref());
+    }
+    identity
+}
+
+fn text(value: Option<&str>) -> Option<String> {
+    value.map(str::to_owned)
+}
+
+fn stack_uuid(device: &BlockDevice) -> Option<String> {
+    use super::inventory::Kind;
+    match &device.kind {
+        Kind::DeviceMapper { uuid, name } => {
+            // A node made by hand has no UUID; its dm name at least is not counted up at boot.
+            Some(if uuid.is_empty() {
+                format!("dm-name:{name}")
+            } else {
+                uuid.to_string()
+            })
+        }
+        Kind::Md(array) => array.uuid.as_ref().map(ToString::to_string),
+        Kind::Loop {
+            backing_path: Some(path),
+            ..
+        } => Some(format!("loop:{path}")),
+        _ => None,
+    }
+}
