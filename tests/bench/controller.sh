@@ -1,6 +1,6 @@
 #!/bin/bash
-# What the controller itself takes: time to start, memory, wake-ups. The disks are real loop
-# devices, so that the scan of sysfs is the real one.
+# What the controller itself takes: time to start, memory, wake-ups. The disks are RAM disks, real
+# block devices, so that the scan of sysfs is the real one.
 set -eu
 devices=$1
 idle=$2
@@ -18,8 +18,9 @@ systemctl stop dbguard.service
 
 # Without udev's workers in between; the controller gets the kernel's own events.
 systemctl stop systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd.service
-modprobe loop max_loop="$devices"
+modprobe brd rd_nr="$devices" rd_size=4096
 echo "@block_devices $(find /sys/class/block/ -type l | wc -l)"
+mkdir -p /usr/local/bench
 cp /bin/sleep /usr/local/bench/mariadbd
 /usr/local/bench/mariadbd 1000000 &
 from=$(now)

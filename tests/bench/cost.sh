@@ -10,6 +10,7 @@ bench=/usr/lib/guest/bin/guest-bench
 
 systemctl start dbguard.service
 # A critical process that uses no processor time: known by its name, like any database server.
+mkdir -p /usr/local/bench
 cp /bin/sleep /usr/local/bench/mariadbd
 /usr/local/bench/mariadbd 1000000 &
 server=$!

@@ -23,8 +23,6 @@ const DEVICES: u32 = 10_000;
 const IDLE: u32 = 30;
 /// One boot with its script may take this long.
 const LIMIT: Duration = Duration::from_mins(15);
-/// Memory of the guest that has thousands of loop devices, in MiB.
-const MEMORY: u32 = 4096;
 
 /// Measure what dbguard costs, in guest instructions
 #[derive(Args, Debug)]
@@ -71,14 +69,9 @@ fn measure(kernel: Kernel) -> Result<Report> {
         .file("/usr/local/bench/empty.bpf.o", 0o644, empty);
     eprintln!("bench: kernel {kernel}: counting instructions");
     boot(cost, "cost.sh", &[&DEVICES.to_string()], &mut report)?;
-    let controller = Guest::new(kernel).memory(MEMORY).file(
-        "/usr/local/bench/README",
-        0o644,
-        "for the benchmark\n",
-    );
     eprintln!("bench: kernel {kernel}: the controller with {DEVICES} devices");
     boot(
-        controller,
+        Guest::new(kernel),
         "controller.sh",
         &[&DEVICES.to_string(), &IDLE.to_string()],
         &mut report,
