@@ -15,10 +15,11 @@ show() {
 	eval "$@" 2>&1
 }
 
-# The same at a terminal of its own, where messages to the terminal are seen.
+# The same at a terminal of its own, which stays a second longer for messages to arrive.
 show_at_terminal() {
 	printf '\n%s# %s\n' "$(hostname)" "$*"
-	script --quiet --return --command "$*" /dev/null </dev/null | tr -d '\r'
+	script --quiet --return --command "$*; status=\$?; sleep 1; exit \$status" /dev/null </dev/null |
+		tr -d '\r'
 	return "${PIPESTATUS[0]}"
 }
 
