@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::setup::{self, Need, bpf};
 use crate::{build, cmd, paths};
@@ -12,6 +12,8 @@ use crate::{build, cmd, paths};
 /// Runs the verb.
 pub fn run() -> Result<()> {
     setup::ensure(&[Need::Build, Need::Lint])?;
+    // Every package is linted, whatever the one before brought.
+    let mut failed: Vec<String> = Vec::new();
     for package in build::host_packages()? {
         eprintln!("lint: {package}");
         let mut cargo = build::cargo();
@@ -24,12 +26,18 @@ pub fn run() -> Result<()> {
             &["--all-targets"]
         });
         cargo.args(["--", "--deny", "warnings"]);
-        cmd::run(&mut cargo, &format!("linting {package}"))?;
+        if cmd::run(&mut cargo, &format!("linting {package}")).is_err() {
+            failed.push(package);
+        }
     }
-    bpf_half()
+    bpf_half(&mut failed)?;
+    if !failed.is_empty() {
+        bail!("clippy found faults in {}", failed.join(", "));
+    }
+    Ok(())
 }
 
-fn bpf_half() -> Result<()> {
+fn bpf_half(failed: &mut Vec<String>) -> Result<()> {
     let toolchain = bpf::ensure()?;
     for package in build::bpf_packages()? {
         eprintln!("lint: {package} for the BPF target");

@@ -3,12 +3,17 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::guest::Failure;
 use xtask::package::NotYet;
 use xtask::setup::Missing;
 use xtask::{bench, build, demo, fmt, lint, package, setup, test, vm};
 
 /// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
 const UNAVAILABLE: u8 = 69;
+
+/// The guest failed, not the script in it: no script's usual status, as timeout(1) and containers
+/// have it.
+const GUEST_FAILED: u8 = 125;
 
 /// Set up, build, boot and test dbguard
 #[derive(Parser)]
@@ -60,8 +65,13 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             eprintln!("xtask: {error:#}");
-            let unavailable = error.is::<Missing>() || error.is::<NotYet>();
-            ExitCode::from(if unavailable { UNAVAILABLE } else { 1 })
+            ExitCode::from(if error.is::<Missing>() || error.is::<NotYet>() {
+                UNAVAILABLE
+            } else if error.is::<Failure>() {
+                GUEST_FAILED
+            } else {
+                1
+            })
         }
     }
 }
