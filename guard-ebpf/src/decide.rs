@@ -69,23 +69,35 @@ pub struct Verdict {
 
 impl Verdict {
     /// None of the guard's business.
-    pub const ALLOW: Self =
-        Self { decision: Decision::Allow, reason: Reason::None, op: Op::RawWrite };
+    pub const ALLOW: Self = Self {
+        decision: Decision::Allow,
+        reason: Reason::None,
+        op: Op::RawWrite,
+    };
 
     const fn deny(op: Op, reason: Reason) -> Self {
-        Self { decision: Decision::Deny, reason, op }
+        Self {
+            decision: Decision::Deny,
+            reason,
+            op,
+        }
     }
 
     const fn record(op: Op) -> Self {
-        Self { decision: Decision::Record, reason: Reason::Notable, op }
+        Self {
+            decision: Decision::Record,
+            reason: Reason::Notable,
+            op,
+        }
     }
 
     /// The same verdict under a mode: an operation class that is not enforced is observed.
     pub const fn under(self, enforced_ops: u32) -> Self {
         match self.decision {
-            Decision::Deny if enforced_ops & op_bit(self.op) == 0 => {
-                Self { decision: Decision::WouldDeny, ..self }
-            }
+            Decision::Deny if enforced_ops & op_bit(self.op) == 0 => Self {
+                decision: Decision::WouldDeny,
+                ..self
+            },
             _ => self,
         }
     }
@@ -127,7 +139,11 @@ fn decide_open(subject: Subject, object: Object, access: Access) -> Verdict {
         PassthroughKind::ScsiGeneric => Op::Passthrough,
         _ => Op::RawWrite,
     };
-    let reason = if access.write { not_free(object) } else { Reason::AccessModeThree };
+    let reason = if access.write {
+        not_free(object)
+    } else {
+        Reason::AccessModeThree
+    };
     Verdict::deny(op, reason)
 }
 

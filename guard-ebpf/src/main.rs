@@ -1,5 +1,54 @@
 //! dbguard's BPF object.
+//!
+//! | program | attached to | part |
+//! |---|---|---|
+//! | `exec` | tracepoint `sched_process_exec` | arms the host before a database's first instruction; gives tools their grants |
+//! | `fork` | tracepoint `sched_process_fork` | hands both on to children |
+//! | `exit` | tracepoint `sched_process_exit` | forgets processes, tells of databases that ended |
+//! | `bdev_add` | entry of `bdev_add` | a device number begins a new life; partitions of free disks are free |
+//! | `file_open` | LSM `file_open` | devices opened for writing |
+//! | `file_ioctl`, `file_ioctl_compat` | LSM, the same names | commands to devices |
+//! | `uring_cmd` | LSM `uring_cmd` | commands to devices through `io_uring` |
+//!
+//! Each hook unpacks, asks [`guard_ebpf::decide`], emits and returns. Raw loads from kernel memory
+//! stand in `kernel` alone, reads of user memory in `arguments` and `argv`.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+// `asm!` for BPF is unstable; so is building `core` for it, which needs a nightly all the same.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+
+#[cfg(target_arch = "bpf")]
+mod arguments;
+#[cfg(target_arch = "bpf")]
+mod argv;
+#[cfg(target_arch = "bpf")]
+mod emit;
+#[cfg(target_arch = "bpf")]
+mod hooks;
+#[cfg(target_arch = "bpf")]
+mod judge;
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod maps;
+
+/// Licence as the kernel asks for it: the helpers that read memory are for programs under the GPL
+/// or a licence compatible with it alone (include/linux/license.h). MIT is.
+#[cfg(target_arch = "bpf")]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Version of the contract this object was built from; the loader compares it with its own.
+#[cfg(target_arch = "bpf")]
+#[unsafe(no_mangle)]
+static ABI_VERSION: u32 = guard_abi::ABI_VERSION;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing here panics; the verifier would refuse the endless loop.
+    loop {}
+}
 
 /// On any other target there is nothing to run.
 #[cfg(not(target_arch = "bpf"))]

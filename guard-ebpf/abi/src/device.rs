@@ -108,12 +108,18 @@ pub struct DeviceKey {
 impl DeviceKey {
     /// The key of a block device.
     pub const fn block(dev: u32) -> Self {
-        Self { dev, kind: DeviceKind::Block as u32 }
+        Self {
+            dev,
+            kind: DeviceKind::Block as u32,
+        }
     }
 
     /// The key of a character device.
     pub const fn char(dev: u32) -> Self {
-        Self { dev, kind: DeviceKind::Char as u32 }
+        Self {
+            dev,
+            kind: DeviceKind::Char as u32,
+        }
     }
 }
 

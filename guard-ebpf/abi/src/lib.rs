@@ -16,14 +16,16 @@ mod state;
 mod task;
 mod words;
 
-pub use device::{DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, dev, device_flag};
+pub use device::{
+    DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, dev, device_flag,
+};
 pub use event::{
     ANCESTORS, ARGV_BYTES, Ancestor, CMDLINE_PARTIAL, Counter, DenialEvent, EXE_NAME_BYTES,
     LifecycleEvent, LifecycleKind, TASK_COMM_BYTES,
 };
 pub use state::{ArmWord, Mode, Policy, RELEASED_NEVER};
 pub use task::{
-    ArgumentName, ArgumentRole, Engine, EngineName, ExeId, ToolRule, TaskEntry, VerbKey, VerbRule,
+    ArgumentName, ArgumentRole, Engine, EngineName, ExeId, TaskEntry, ToolRule, VerbKey, VerbRule,
     tool_grant, verb_source,
 };
 pub use words::{Decision, Hook, Op, Reason};

@@ -57,6 +57,17 @@ pub const LIFECYCLE_BYTES: usize = 1 << 17;
 
 /// Maps that outlive the controller, pinned by these names.
 pub const PINNED: &[&str] = &[
-    DEVICES, CHAR_MAJORS, TASKS, ENGINE_NAMES, ENGINE_EXES, TOOLS, VERBS, ARGUMENTS, ARM, POLICY,
-    COUNTERS, DENIALS, LIFECYCLE,
+    DEVICES,
+    CHAR_MAJORS,
+    TASKS,
+    ENGINE_NAMES,
+    ENGINE_EXES,
+    TOOLS,
+    VERBS,
+    ARGUMENTS,
+    ARM,
+    POLICY,
+    COUNTERS,
+    DENIALS,
+    LIFECYCLE,
 ];

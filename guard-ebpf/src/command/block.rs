@@ -1,7 +1,7 @@
 //! ioctls of block devices: include/uapi/linux/{fs,blkpg,blkzoned,hdreg,loop,pr,sed-opal}.h,
 //! include/uapi/linux/raid/md_u.h.
 
-use guard_abi::Op;
+use guard_abi::{Op, device_flag};
 
 use super::{Argument, Classified, Command, nvme, scsi};
 
@@ -86,10 +86,26 @@ pub fn partition_change(operation: u32, known: bool) -> Command {
     }
 }
 
+/// Judges a device (its [`guard_abi::device_flag`] bits) that is about to become a member of an MD
+/// array. One that was a member already is put back together with its array, which changes no
+/// byte of it; and what is laid over it is protected with it.
+#[inline(always)]
+pub const fn new_member(flags: u32) -> Command {
+    if flags & device_flag::MD_MEMBER != 0 {
+        Command::Notable(Op::Remap)
+    } else {
+        Command::Harm(Op::Remap)
+    }
+}
+
 /// Judges the argument of BLKROSET: writes of a running file system fail once it is read-only.
 #[inline(always)]
 pub fn read_only_flag(value: u32) -> Command {
-    if value == 0 { Command::Query } else { Command::Harm(Op::Detach) }
+    if value == 0 {
+        Command::Query
+    } else {
+        Command::Harm(Op::Detach)
+    }
 }
 
 /// Queries, and settings that change no data.
@@ -125,7 +141,8 @@ const fn is_driver_query(cmd: u32) -> bool {
     matches!(
         cmd,
         // include/uapi/linux/hdreg.h: HDIO_GETGEO and the other HDIO_GET_*
-        0x301 | 0x302 | 0x304 | 0x305 | 0x307..=0x310 | 0x31A
+        0x301 | 0x302 | 0x304 | 0x305 | 0x307
+            ..=0x310 | 0x31A
             // include/uapi/linux/cdrom.h: CDROM_MEDIA_CHANGED, _DRIVE_STATUS, _GET_CAPABILITY
             | 0x5325 | 0x5326 | 0x5331
             // include/uapi/linux/loop.h: LOOP_CLR_FD (deferred by the kernel while in use),

@@ -52,7 +52,14 @@ impl Cdb {
     /// first word is the action.
     #[inline(always)]
     pub const fn needs_data(&self) -> bool {
-        matches!(self.ata(), Some(Ata { command: 0xB0, feature: 0xD6, log: 0xE0 }))
+        matches!(
+            self.ata(),
+            Some(Ata {
+                command: 0xB0,
+                feature: 0xD6,
+                log: 0xE0
+            })
+        )
     }
 
     /// The ATA command that an ATA PASS-THROUGH CDB carries (SAT, "ATA PASS-THROUGH (12)/(16)").
@@ -183,11 +190,21 @@ impl Ata {
 /// Judges `u8[4]` of HDIO_DRIVE_CMD (drivers/ata/libata-scsi.c `ata_cmd_ioctl`).
 #[inline(always)]
 pub const fn drive_command(bytes: [u8; 4]) -> Command {
-    Ata { command: bytes[0], feature: bytes[2], log: 0 }.judge(None)
+    Ata {
+        command: bytes[0],
+        feature: bytes[2],
+        log: 0,
+    }
+    .judge(None)
 }
 
 /// Judges `u8[7]` of HDIO_DRIVE_TASK (drivers/ata/libata-scsi.c `ata_task_ioctl`).
 #[inline(always)]
 pub const fn drive_task(command: u8, feature: u8) -> Command {
-    Ata { command, feature, log: 0 }.judge(None)
+    Ata {
+        command,
+        feature,
+        log: 0,
+    }
+    .judge(None)
 }

@@ -60,9 +60,8 @@ pub(super) struct MapInfo {
 fn call<T>(cmd: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
     // SAFETY: the kernel reads and writes `size_of::<T>()` bytes behind `attr`, which is an
     // exclusive borrow of exactly that many; bytes of the union beyond them count as zero.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, cmd, std::ptr::from_mut(attr), size_of::<T>())
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, cmd, std::ptr::from_mut(attr), size_of::<T>()) };
     match libc::c_int::try_from(result) {
         Ok(value) if value >= 0 => Ok(value),
         _ => Err(io::Error::last_os_error()),
@@ -72,8 +71,11 @@ fn call<T>(cmd: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
 /// Opens a pinned map or link.
 pub(super) fn open_pinned(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut attr =
-        ObjectAttr { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 };
+    let mut attr = ObjectAttr {
+        pathname: path.as_ptr() as u64,
+        bpf_fd: 0,
+        file_flags: 0,
+    };
     let fd = call(BPF_OBJ_GET, &mut attr)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -193,14 +195,21 @@ fn element<K: Plain>(fd: BorrowedFd<'_>, key: &K, value: u64, flags: u64) -> Ele
 
 /// `ENOENT` says that there is no such key.
 fn absent(error: io::Error) -> io::Result<()> {
-    if error.raw_os_error() == Some(libc::ENOENT) { Ok(()) } else { Err(error) }
+    if error.raw_os_error() == Some(libc::ENOENT) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// Number of possible CPUs: per-CPU maps have a value for each.
 pub(super) fn possible_cpus() -> io::Result<usize> {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
     parse_possible(text.trim()).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("cpu/possible holds `{}`", text.trim()))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("cpu/possible holds `{}`", text.trim()),
+        )
     })
 }
 

@@ -74,7 +74,9 @@ pub struct Btf {
 
 impl fmt::Debug for Btf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Btf").field("types", &self.types.len()).finish_non_exhaustive()
+        f.debug_struct("Btf")
+            .field("types", &self.types.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,27 +98,42 @@ impl Btf {
         let at = |offset| u32_at(&bytes, offset);
         let magic = at(0)? & 0xFFFF;
         if magic != u32::from(MAGIC) {
-            return Err(BtfError::Corrupt { at: 0, what: "the magic number" });
+            return Err(BtfError::Corrupt {
+                at: 0,
+                what: "the magic number",
+            });
         }
         let header = at(4)? as usize;
         if header < HEADER_BYTES {
-            return Err(BtfError::Corrupt { at: 4, what: "a header of at least 24 bytes" });
+            return Err(BtfError::Corrupt {
+                at: 4,
+                what: "a header of at least 24 bytes",
+            });
         }
         let types = section(&bytes, header, at(8)?, at(12)?, "the type section")?;
         let strings = section(&bytes, header, at(16)?, at(20)?, "the string section")?;
-        let mut btf = Self { bytes, strings, types: vec![0] };
+        let mut btf = Self {
+            bytes,
+            strings,
+            types: vec![0],
+        };
         let mut offset = types.0;
         while offset < types.1 {
             let found = btf.read_type(offset)?;
-            let extra = extra_bytes(&found)
-                .ok_or(BtfError::Corrupt { at: offset, what: "a known kind of type" })?;
+            let extra = extra_bytes(&found).ok_or(BtfError::Corrupt {
+                at: offset,
+                what: "a known kind of type",
+            })?;
             btf.types.push(offset as u32);
             offset = found.rest + extra;
         }
         if offset == types.1 {
             Ok(btf)
         } else {
-            Err(BtfError::Corrupt { at: types.1, what: "the end of the last type" })
+            Err(BtfError::Corrupt {
+                at: types.1,
+                what: "the end of the last type",
+            })
         }
     }
 
@@ -133,22 +150,30 @@ impl Btf {
     /// Byte offset of a member; a dotted path goes into named structs, and members of anonymous
     /// structs and unions are found as C finds them.
     pub fn offset(&self, of: &str, path: &str) -> Result<u32, BtfError> {
-        let mut current =
-            self.find(Kind::Struct, of).ok_or_else(|| BtfError::NoStruct(of.to_owned()))?;
+        let mut current = self
+            .find(Kind::Struct, of)
+            .ok_or_else(|| BtfError::NoStruct(of.to_owned()))?;
         let mut bits = 0;
         for member in path.split('.') {
-            let found = self.member(current, member, 0)?.ok_or_else(|| BtfError::NoMember {
-                of: of.to_owned(),
-                member: path.to_owned(),
-            })?;
+            let found = self
+                .member(current, member, 0)?
+                .ok_or_else(|| BtfError::NoMember {
+                    of: of.to_owned(),
+                    member: path.to_owned(),
+                })?;
             bits += found.bits;
             current = found.of_type;
         }
         if bits % 8 == 0 {
-            u32::try_from(bits / 8)
-                .map_err(|_| BtfError::Corrupt { at: 0, what: "a member offset below 4 GiB" })
+            u32::try_from(bits / 8).map_err(|_| BtfError::Corrupt {
+                at: 0,
+                what: "a member offset below 4 GiB",
+            })
         } else {
-            Err(BtfError::BitField { of: of.to_owned(), member: path.to_owned() })
+            Err(BtfError::BitField {
+                of: of.to_owned(),
+                member: path.to_owned(),
+            })
         }
     }
 
@@ -162,16 +187,25 @@ impl Btf {
     /// Looks for a member, depth first through anonymous structs and unions.
     fn member(&self, of: Type, name: &str, depth: u32) -> Result<Option<Member>, BtfError> {
         if depth > MAX_NESTING {
-            return Err(BtfError::Corrupt { at: of.rest, what: "types nested less deeply" });
+            return Err(BtfError::Corrupt {
+                at: of.rest,
+                what: "types nested less deeply",
+            });
         }
-        let Some(of) = self.aggregate(of)? else { return Ok(None) };
+        let Some(of) = self.aggregate(of)? else {
+            return Ok(None);
+        };
         for index in 0..of.members {
             let at = of.rest + index * MEMBER_BYTES;
             let member_name = u32_at(&self.bytes, at)?;
             let of_type = self.type_by_id(u32_at(&self.bytes, at + 4)?)?;
             let raw = u32_at(&self.bytes, at + 8)?;
             // With bit fields in the struct, the upper 8 bits are the member's width in bits.
-            let bits = u64::from(if of.bit_fields { raw & 0x00FF_FFFF } else { raw });
+            let bits = u64::from(if of.bit_fields {
+                raw & 0x00FF_FFFF
+            } else {
+                raw
+            });
             let width = if of.bit_fields { raw >> 24 } else { 0 };
             let anonymous = self.is_named(member_name, "");
             if !anonymous && self.is_named(member_name, name) {
@@ -180,7 +214,10 @@ impl Btf {
                 return Ok(Some(Member { bits, of_type }));
             }
             if anonymous && let Some(found) = self.member(of_type, name, depth + 1)? {
-                return Ok(Some(Member { bits: bits + found.bits, of_type: found.of_type }));
+                return Ok(Some(Member {
+                    bits: bits + found.bits,
+                    of_type: found.of_type,
+                }));
             }
         }
         Ok(None)
@@ -197,20 +234,29 @@ impl Btf {
                 _ => return Ok(None),
             }
         }
-        Err(BtfError::Corrupt { at: of.rest, what: "an end to the chain of qualifiers" })
+        Err(BtfError::Corrupt {
+            at: of.rest,
+            what: "an end to the chain of qualifiers",
+        })
     }
 
     fn type_by_id(&self, id: u32) -> Result<Type, BtfError> {
         if id == 0 {
             // void: a type without members.
-            let void =
-                Type { name: 0, kind: 0, members: 0, bit_fields: false, size_or_type: 0, rest: 0 };
+            let void = Type {
+                name: 0,
+                kind: 0,
+                members: 0,
+                bit_fields: false,
+                size_or_type: 0,
+                rest: 0,
+            };
             return Ok(void);
         }
-        let offset = self
-            .types
-            .get(id as usize)
-            .ok_or(BtfError::Corrupt { at: 0, what: "a type number that exists" })?;
+        let offset = self.types.get(id as usize).ok_or(BtfError::Corrupt {
+            at: 0,
+            what: "a type number that exists",
+        })?;
         self.read_type(*offset as usize)
     }
 
@@ -229,7 +275,9 @@ impl Btf {
     /// Whether the string at `offset` of the string section is `name`.
     fn is_named(&self, offset: u32, name: &str) -> bool {
         let start = self.strings.0 + offset as usize;
-        let Some(end) = start.checked_add(name.len()) else { return false };
+        let Some(end) = start.checked_add(name.len()) else {
+            return false;
+        };
         end < self.strings.1
             && self.bytes.get(start..end) == Some(name.as_bytes())
             && self.bytes.get(end) == Some(&0)
@@ -260,9 +308,15 @@ fn extra_bytes(found: &Type) -> Option<usize> {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
-    let cut_short = BtfError::Corrupt { at, what: "four more bytes" };
+    let cut_short = BtfError::Corrupt {
+        at,
+        what: "four more bytes",
+    };
     let end = at.checked_add(4).ok_or_else(|| cut_short.clone())?;
-    let four = bytes.get(at..end).and_then(|four| four.try_into().ok()).ok_or(cut_short)?;
+    let four = bytes
+        .get(at..end)
+        .and_then(|four| four.try_into().ok())
+        .ok_or(cut_short)?;
     Ok(u32::from_le_bytes(four))
 }
 

@@ -61,14 +61,23 @@ impl Guard {
     }
 
     pub(super) fn from_pins() -> Result<Self> {
-        let cpus = bpf::possible_cpus()
-            .map_err(|source| GuardError::Io { what: "counting the CPUs".to_owned(), source })?;
-        Ok(Self { maps: Maps::open()?, cpus })
+        let cpus = bpf::possible_cpus().map_err(|source| GuardError::Io {
+            what: "counting the CPUs".to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            maps: Maps::open()?,
+            cpus,
+        })
     }
 
     /// The policy that the kernel half follows.
     pub fn policy(&self) -> Result<Policy> {
-        let none = Policy { released_gen: 0, enforced_ops: 0, dm_major: 0 };
+        let none = Policy {
+            released_gen: 0,
+            enforced_ops: 0,
+            dm_major: 0,
+        };
         // An array map has all its entries.
         Ok(self.maps.policy.get(&0)?.unwrap_or(none))
     }
@@ -178,7 +187,10 @@ pub(super) fn link_status() -> std::io::Result<Vec<HookStatus>> {
     for set in pin::complete_sets()? {
         let status = set_status(&set);
         let holes = |of: &[HookStatus]| of.iter().filter(|hook| hook.is_hole()).count();
-        if best.as_deref().is_none_or(|best| holes(&status) < holes(best)) {
+        if best
+            .as_deref()
+            .is_none_or(|best| holes(&status) < holes(best))
+        {
             best = Some(status);
         }
     }
@@ -202,7 +214,12 @@ pub(super) fn set_status(set: &Path) -> Vec<HookStatus> {
                 (false, true) => Some("this kernel does not have the hook".to_owned()),
                 (false, false) => Some(format!("its link is not pinned in {}", set.display())),
             };
-            HookStatus { name: hook.program.to_owned(), attached, required, why_missing }
+            HookStatus {
+                name: hook.program.to_owned(),
+                attached,
+                required,
+                why_missing,
+            }
         })
         .collect()
 }

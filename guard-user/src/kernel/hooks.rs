@@ -59,20 +59,55 @@ const fn hook(
     attach: Attach,
     presence: Presence,
 ) -> HookSpec {
-    HookSpec { program, target, attach, presence }
+    HookSpec {
+        program,
+        target,
+        attach,
+        presence,
+    }
 }
 
 /// All of them, in the order in which they are attached: the host is armed by the first three
 /// before the others begin to refuse.
 pub const HOOKS: &[HookSpec] = &[
-    hook("exec", "sched_process_exec", Attach::Tracepoint, Presence::Required),
-    hook("fork", "sched_process_fork", Attach::Tracepoint, Presence::Required),
-    hook("exit", "sched_process_exit", Attach::Tracepoint, Presence::Required),
-    hook("bdev_add", "bdev_add", Attach::Function, Presence::Convenience),
+    hook(
+        "exec",
+        "sched_process_exec",
+        Attach::Tracepoint,
+        Presence::Required,
+    ),
+    hook(
+        "fork",
+        "sched_process_fork",
+        Attach::Tracepoint,
+        Presence::Required,
+    ),
+    hook(
+        "exit",
+        "sched_process_exit",
+        Attach::Tracepoint,
+        Presence::Required,
+    ),
+    hook(
+        "bdev_add",
+        "bdev_add",
+        Attach::Function,
+        Presence::Convenience,
+    ),
     hook("file_open", "file_open", Attach::Lsm, Presence::Required),
     hook("file_ioctl", "file_ioctl", Attach::Lsm, Presence::Required),
-    hook("file_ioctl_compat", "file_ioctl_compat", Attach::Lsm, Presence::WherePresent),
-    hook("uring_cmd", "uring_cmd", Attach::Lsm, Presence::WherePresent),
+    hook(
+        "file_ioctl_compat",
+        "file_ioctl_compat",
+        Attach::Lsm,
+        Presence::WherePresent,
+    ),
+    hook(
+        "uring_cmd",
+        "uring_cmd",
+        Attach::Lsm,
+        Presence::WherePresent,
+    ),
 ];
 
 /// State of one hook.

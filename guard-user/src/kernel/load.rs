@@ -16,9 +16,9 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::btf::Btf;
 use super::hooks::{Attach, HOOKS, HookSpec, Presence};
+use super::probe::{self, probe};
 use super::problem::{Problem, ProblemKind};
 use super::start::{ChildAnswer, LoadReport, remove_other_sets, report};
-use super::probe::{self, probe};
 use super::{guard, object, pin};
 
 /// Body of the hidden verb: loads, and says on standard output how it went.
@@ -35,7 +35,11 @@ pub fn load_child() -> ExitCode {
         .map_err(io::Error::from)
         .and_then(|bytes| io::stdout().write_all(&bytes));
     // Nobody reads: the parent is gone. The pins stand either way.
-    if told.is_ok() { code } else { ExitCode::FAILURE }
+    if told.is_ok() {
+        code
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn load() -> Result<LoadReport, Problem> {
@@ -68,7 +72,11 @@ fn lock() -> Result<File, Problem> {
     let path = Path::new("/run/dbguard");
     let opened = fs::create_dir_all(path)
         .and_then(|()| File::create(path.join("load.lock")))
-        .and_then(|file| flock(&file, FlockOperation::LockExclusive).map(|()| file).map_err(Into::into));
+        .and_then(|file| {
+            flock(&file, FlockOperation::LockExclusive)
+                .map(|()| file)
+                .map_err(Into::into)
+        });
     opened.map_err(|error| internal("taking the lock /run/dbguard/load.lock", error))
 }
 
@@ -112,7 +120,8 @@ fn load_programs(offsets: &[(&'static str, u32)], btf: &Btf) -> Result<Ebpf, Pro
     fs::create_dir_all(pin::maps())
         .map_err(|error| internal(&format!("creating {}", pin::maps().display()), error))?;
     let mut loader = EbpfLoader::new();
-    loader.verifier_log_level(VerifierLogLevel::DISABLE);
+    // Asked for by aya when a program is refused, not before.
+    loader.verifier_log_level(VerifierLogLevel::DEBUG);
     for name in names::PINNED {
         loader.map_pin_path(*name, pin::map(name));
     }
@@ -147,7 +156,8 @@ fn load_program(ebpf: &mut Ebpf, hook: &HookSpec, btf: &aya::Btf) -> Result<(), 
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, hook: &HookSpec) -> Result<&'a mut Program, ProgramError> {
-    ebpf.program_mut(hook.program).ok_or(ProgramError::NotLoaded)
+    ebpf.program_mut(hook.program)
+        .ok_or(ProgramError::NotLoaded)
 }
 
 /// Attaches everything, pins it as an unfinished set, and gives the set its name.
@@ -175,8 +185,9 @@ fn fill_set(ebpf: &mut Ebpf, btf: &Btf, set: &Path) -> Result<(), Problem> {
         match attach(ebpf, hook) {
             Ok(link) => {
                 let path = set.join(hook.program);
-                link.pin(&path)
-                    .map_err(|error| internal(&format!("pinning {}", path.display()), chain(&error)))?;
+                link.pin(&path).map_err(|error| {
+                    internal(&format!("pinning {}", path.display()), chain(&error))
+                })?;
             }
             Err(_) if hook.presence == Presence::Convenience => {}
             Err(error) => return Err(refused(hook, "attaching", &error)),
@@ -238,7 +249,10 @@ fn refused(hook: &HookSpec, act: &str, error: &ProgramError) -> Problem {
     )
 }
 
-/// An error with its causes. The verifier's log is in one of them.
+/// Lines kept of the verifier's log: the last ones say why.
+const LOG_LINES: usize = 40;
+
+/// An error with its causes. The verifier's log is in one of them, and can be very long.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -247,6 +261,9 @@ fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.len().checked_sub(LOG_LINES) {
+        None | Some(0) => text,
+        Some(cut) => format!("{} [{cut} lines]\n{}", lines[0], lines[cut..].join("\n")),
+    }
 }
-

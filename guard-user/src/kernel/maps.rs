@@ -36,7 +36,10 @@ pub(super) fn open(name: &'static str, key: usize, value: usize) -> Result<Owned
     }
     Err(GuardError::Shape {
         name,
-        found: format!("keys of {} and values of {} bytes", info.key_size, info.value_size),
+        found: format!(
+            "keys of {} and values of {} bytes",
+            info.key_size, info.value_size
+        ),
         expected: format!("{key} and {value}"),
     })
 }
@@ -44,7 +47,11 @@ pub(super) fn open(name: &'static str, key: usize, value: usize) -> Result<Owned
 impl<K: Plain, V: Plain> Map<K, V> {
     fn open(name: &'static str) -> Result<Self> {
         let fd = open(name, size_of::<K>(), size_of::<V>())?;
-        Ok(Self { name, fd, types: PhantomData })
+        Ok(Self {
+            name,
+            fd,
+            types: PhantomData,
+        })
     }
 
     pub(super) fn get(&self, key: &K) -> Result<Option<V>> {
@@ -90,7 +97,11 @@ impl<K: Plain, V: Plain> Map<K, V> {
     }
 
     fn failed(&self, act: &'static str, source: io::Error) -> GuardError {
-        GuardError::Access { name: self.name, act, source }
+        GuardError::Access {
+            name: self.name,
+            act,
+            source,
+        }
     }
 }
 

@@ -29,7 +29,9 @@ pub fn digest() -> String {
 /// Value of a `u32` in an object's read-only data.
 pub(super) fn constant(object: &[u8], symbol: &str) -> Option<u32> {
     let file = ElfFile64::<Endianness>::parse(object).ok()?;
-    let symbol = file.symbols().find(|candidate| candidate.name() == Ok(symbol))?;
+    let symbol = file
+        .symbols()
+        .find(|candidate| candidate.name() == Ok(symbol))?;
     let section = file.section_by_index(symbol.section_index()?).ok()?;
     let start = usize::try_from(symbol.address()).ok()?;
     let bytes = section.data().ok()?.get(start..start.checked_add(4)?)?;
@@ -50,6 +52,9 @@ mod tests {
     #[test]
     fn a_corrupt_object_has_no_constants() {
         assert_eq!(constant(b"", "ABI_VERSION"), None);
-        assert_eq!(constant(&[0x7F, b'E', b'L', b'F', 2, 1, 1, 0], "ABI_VERSION"), None);
+        assert_eq!(
+            constant(&[0x7F, b'E', b'L', b'F', 2, 1, 1, 0], "ABI_VERSION"),
+            None
+        );
     }
 }

@@ -20,7 +20,9 @@ pub const ROOT: &str = "/sys/fs/bpf/dbguard";
 
 /// Directory of the maps of this ABI version.
 pub fn maps() -> PathBuf {
-    Path::new(ROOT).join("maps").join(guard_abi::ABI_VERSION.to_string())
+    Path::new(ROOT)
+        .join("maps")
+        .join(guard_abi::ABI_VERSION.to_string())
 }
 
 /// Path of one map.
@@ -75,7 +77,8 @@ pub fn sets() -> io::Result<Vec<PathBuf>> {
 
 /// A set that was not finished, or that is being taken away.
 pub fn is_unfinished(set: &Path) -> bool {
-    set.file_name().is_none_or(|name| name.to_string_lossy().contains('-'))
+    set.file_name()
+        .is_none_or(|name| name.to_string_lossy().contains('-'))
 }
 
 /// Unpins a set. Its programs are detached with the last pin and descriptor of each link.

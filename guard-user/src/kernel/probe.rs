@@ -53,7 +53,9 @@ pub fn probe() -> Probe {
     problems.extend(no_privilege());
     let lsm = read_lsm_list(&mut problems);
     let hooks = read_hooks(&mut problems);
-    let lockdown = fs::read_to_string(LOCKDOWN).ok().and_then(|text| selected(&text));
+    let lockdown = fs::read_to_string(LOCKDOWN)
+        .ok()
+        .and_then(|text| selected(&text));
     if lockdown.as_deref() == Some("confidentiality") {
         problems.push(Problem::fatal(
             ProblemKind::Configuration,
@@ -114,7 +116,10 @@ fn read_lsm_list(problems: &mut Vec<Problem>) -> Vec<String> {
                 problems.push(Problem::fatal(
                     ProblemKind::Unavailable,
                     "attaching to the kernel's security hooks",
-                    format!("`bpf` is not among the active security modules ({})", text.trim()),
+                    format!(
+                        "`bpf` is not among the active security modules ({})",
+                        text.trim()
+                    ),
                     "boot with `lsm=` set to that list with `,bpf` added; this version has no \
                      other route",
                 ));
@@ -157,7 +162,10 @@ fn read_hooks(problems: &mut Vec<Problem>) -> Vec<String> {
     };
     let (there, missing): (Vec<&HookSpec>, Vec<&HookSpec>) =
         HOOKS.iter().partition(|hook| has_hook(&btf, hook));
-    for hook in missing.iter().filter(|hook| hook.presence == Presence::Required) {
+    for hook in missing
+        .iter()
+        .filter(|hook| hook.presence == Presence::Required)
+    {
         problems.push(Problem::fatal(
             ProblemKind::Unavailable,
             format!("attaching to {}", hook.target),
@@ -165,7 +173,10 @@ fn read_hooks(problems: &mut Vec<Problem>) -> Vec<String> {
             "use a kernel of 5.11 or later, built with CONFIG_BPF_LSM=y",
         ));
     }
-    there.into_iter().map(|hook| hook.program.to_owned()).collect()
+    there
+        .into_iter()
+        .map(|hook| hook.program.to_owned())
+        .collect()
 }
 
 /// The problem of BTF that cannot be read.
@@ -222,7 +233,10 @@ mod tests {
 
     #[test]
     fn lockdown_mode_is_the_bracketed_word() {
-        assert_eq!(selected("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
+        assert_eq!(
+            selected("none [integrity] confidentiality\n").as_deref(),
+            Some("integrity")
+        );
         assert_eq!(selected("none integrity"), None);
         assert_eq!(selected("[none"), None);
     }

@@ -59,7 +59,13 @@ impl Problem {
         why: impl fmt::Display,
         next: impl Into<String>,
     ) -> Self {
-        Self { kind, what: what.into(), why: why.to_string(), next: next.into(), fatal: true }
+        Self {
+            kind,
+            what: what.into(),
+            why: why.to_string(),
+            next: next.into(),
+            fatal: true,
+        }
     }
 
     /// A problem that the guard can live with.
@@ -69,7 +75,10 @@ impl Problem {
         why: impl fmt::Display,
         next: impl Into<String>,
     ) -> Self {
-        Self { fatal: false, ..Self::fatal(kind, what, why, next) }
+        Self {
+            fatal: false,
+            ..Self::fatal(kind, what, why, next)
+        }
     }
 }
 
@@ -95,7 +104,9 @@ pub enum GuardError {
         source: std::io::Error,
     },
     /// A pinned map has another shape than this program expects.
-    #[error("the guard's map {name} has {found}, expected {expected}; it was loaded by another version: restart dbguard.service")]
+    #[error(
+        "the guard's map {name} has {found}, expected {expected}; it was loaded by another version: restart dbguard.service"
+    )]
     Shape {
         /// Map name.
         name: &'static str,

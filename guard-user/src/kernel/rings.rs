@@ -34,7 +34,10 @@ mod sealed {
 }
 
 /// What travels in a ring.
-#[expect(private_bounds, reason = "sealed: the rings carry these two and nothing else")]
+#[expect(
+    private_bounds,
+    reason = "sealed: the rings carry these two and nothing else"
+)]
 pub trait Event: Plain + sealed::Event {}
 impl Event for DenialEvent {}
 impl Event for LifecycleEvent {}
@@ -117,7 +120,8 @@ impl<E: Event> EventRing<E> {
 
     /// Forgets every event handed out so far. Call it when their records are durable.
     pub fn advance(&mut self) {
-        self.position(&self.consumer).store(self.handed_out, Ordering::Release);
+        self.position(&self.consumer)
+            .store(self.handed_out, Ordering::Release);
         // Either the next `peek` sees a record that was committed meanwhile, or its producer sees
         // the new position and wakes us (kernel/bpf/ringbuf.c `bpf_ringbuf_commit`).
         fence(Ordering::SeqCst);
@@ -190,8 +194,16 @@ unsafe impl Send for Mapping {}
 impl Mapping {
     fn new(fd: &OwnedFd, bytes: usize, access: ProtFlags, offset: u64) -> std::io::Result<Self> {
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
-        let start =
-            unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, fd.as_fd(), offset)? };
+        let start = unsafe {
+            mmap(
+                ptr::null_mut(),
+                bytes,
+                access,
+                MapFlags::SHARED,
+                fd.as_fd(),
+                offset,
+            )?
+        };
         let start = NonNull::new(start.cast::<u8>())
             .ok_or_else(|| std::io::Error::other("mmap gave a null mapping"))?;
         Ok(Self { start, bytes })

@@ -7,9 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use guard_abi::{DeviceClass, DeviceEntry, canary, dev, device_flag};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, openat};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
@@ -58,7 +56,10 @@ impl Guard {
         self.maps.devices.set(&canary::DEVICE, &entry)?;
         let file_open = self.attack(open_canary)?;
         let file_ioctl = self.attack(ioctl_canary)?;
-        Ok(SelfTest { file_open, file_ioctl })
+        Ok(SelfTest {
+            file_open,
+            file_ioctl,
+        })
     }
 
     /// The refusal counts when it is `EPERM` and the guard's own counter has moved with it.
@@ -104,7 +105,11 @@ fn open_canary() -> Attack {
 fn private_file_system() -> rustix::io::Result<OwnedFd> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+    fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )
 }
 
 /// Sends the canary's ioctl to the first block device that can be opened for reading.

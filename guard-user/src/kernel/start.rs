@@ -62,20 +62,34 @@ fn adoptable() -> Result<Option<LoadReport>, StartError> {
 
 pub(super) fn report(adopted: bool, maps_kept: bool, hooks: Vec<HookStatus>) -> LoadReport {
     let uname = rustix::system::uname();
-    let kernel =
-        format!("{} {}", uname.release().to_string_lossy(), uname.machine().to_string_lossy());
-    LoadReport { adopted, maps_kept, route: "lsm".to_owned(), hooks, kernel }
+    let kernel = format!(
+        "{} {}",
+        uname.release().to_string_lossy(),
+        uname.machine().to_string_lossy()
+    );
+    LoadReport {
+        adopted,
+        maps_kept,
+        route: "lsm".to_owned(),
+        hooks,
+        kernel,
+    }
 }
 
 /// Unpins every set but `keep`: older ones, and what loaders left that died on their way.
 pub(super) fn remove_other_sets(keep: &std::path::Path) -> Result<(), Problem> {
     let removed = pin::sets().and_then(|sets| {
-        sets.iter().filter(|set| set.as_path() != keep).try_for_each(|set| pin::remove_set(set))
+        sets.iter()
+            .filter(|set| set.as_path() != keep)
+            .try_for_each(|set| pin::remove_set(set))
     });
     removed.map_err(|error| {
         Problem::fatal(
             ProblemKind::Internal,
-            format!("removing older programs from {}", pin::link_sets().display()),
+            format!(
+                "removing older programs from {}",
+                pin::link_sets().display()
+            ),
             error,
             "look at that directory; the host is guarded, by two sets of programs",
         )

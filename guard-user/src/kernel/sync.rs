@@ -39,8 +39,7 @@ impl Guard {
         let map = &self.maps.devices;
         let present: HashMap<DeviceKey, DeviceEntry> = map.entries()?.into_iter().collect();
         let mut report = SyncReport::default();
-        let protects =
-            |entry: &DeviceEntry| entry.class != DeviceClass::Free as u32;
+        let protects = |entry: &DeviceEntry| entry.class != DeviceClass::Free as u32;
         for adds_protection in [true, false] {
             for (key, entry) in wanted {
                 if protects(entry) != adds_protection {
@@ -82,7 +81,9 @@ impl Guard {
     ) -> Result<()> {
         report.no_room = 0;
         for (key, entry) in wanted {
-            if self.maps.devices.get(key)?.is_none() && !self.maps.devices.set_if_room(key, entry)? {
+            if self.maps.devices.get(key)?.is_none()
+                && !self.maps.devices.set_if_room(key, entry)?
+            {
                 report.no_room += 1;
             }
         }
@@ -96,8 +97,14 @@ impl Guard {
         by_exe: &[(ExeId, Engine)],
     ) -> Result<()> {
         let number = |engine: &Engine| u32::from(*engine as u8);
-        let names: Vec<_> = by_name.iter().map(|(name, engine)| (*name, number(engine))).collect();
-        let exes: Vec<_> = by_exe.iter().map(|(exe, engine)| (*exe, number(engine))).collect();
+        let names: Vec<_> = by_name
+            .iter()
+            .map(|(name, engine)| (*name, number(engine)))
+            .collect();
+        let exes: Vec<_> = by_exe
+            .iter()
+            .map(|(exe, engine)| (*exe, number(engine)))
+            .collect();
         replace(&self.maps.engine_names, &names, Order::AddFirst)?;
         replace(&self.maps.engine_exes, &exes, Order::AddFirst)
     }
@@ -152,5 +159,9 @@ where
     if missing == 0 {
         return Ok(());
     }
-    Err(GuardError::Full { name: map.name(), missing, wanted: wanted.len() })
+    Err(GuardError::Full {
+        name: map.name(),
+        missing,
+        wanted: wanted.len(),
+    })
 }

@@ -1,0 +1,246 @@
+//! What the kernel half tells: counters first, because they are the truth, then the event.
+
+use core::arch::asm;
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
+    bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user,
+};
+use guard_abi::{
+    ANCESTORS, ARGV_BYTES, Ancestor, ArmWord, CMDLINE_PARTIAL, Counter, Decision, DenialEvent,
+    LifecycleEvent, LifecycleKind,
+};
+
+use crate::argv::opaque;
+use crate::kernel::{AnyTask, copy_name};
+use crate::maps::{ARM, COUNTERS, DENIALS, LIFECYCLE};
+
+/// Bytes of a page; argument strings are read up to a page's end where the whole fails.
+const PAGE: u64 = 4096;
+
+/// What a hook knows about an operation that it has judged.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Facts {
+    pub dev: u32,
+    pub device_flags: u32,
+    pub cmd: u32,
+    pub open_flags: u32,
+    pub decision: u8,
+    pub reason: u8,
+    pub hook: u8,
+    pub op: u8,
+    pub device_kind: u8,
+    pub device_class: u8,
+    pub opcode: u8,
+    pub has_opcode: u8,
+}
+
+/// Adds one, by BPF's oldest atomic instruction. A plain addition could lose one where the program
+/// is preempted; and Rust has no atomic addition for this target, whose fetching kind is of BPF v3.
+#[inline(always)]
+fn add_one(word: *mut u64) {
+    // SAFETY: `word` points at an 8-byte map value, aligned, which the kernel half changes by this
+    // function alone.
+    unsafe { asm!("lock *(u64 *)({word} + 0) += {one}", word = in(reg) word, one = in(reg) 1_u64) };
+}
+
+/// Counts on this CPU.
+#[inline(always)]
+pub fn count(counter: Counter) {
+    if let Some(word) = COUNTERS.get_ptr_mut(counter as u32) {
+        add_one(word);
+    }
+}
+
+/// Raises an arm word.
+#[inline(always)]
+pub fn raise(word: ArmWord) {
+    if let Some(word) = ARM.get_ptr_mut(word as u32) {
+        add_one(word);
+    }
+}
+
+/// Reserves a zeroed record, hands it to `fill`, and sends it; counts `dropped` where the ring is
+/// full.
+macro_rules! send {
+    ($ring:ident, $event:ty, $dropped:expr, |$record:ident| $fill:block) => {
+        match $ring.reserve_bytes(size_of::<$event>(), 0) {
+            None => count($dropped),
+            Some(mut bytes) => {
+                let $record: *mut $event = bytes.as_mut_ptr().cast();
+                $fill
+                bytes.submit(0);
+            }
+        }
+    };
+}
+
+/// Counts and tells what was decided. Out of line, so that the hooks' fast paths stay short.
+#[inline(never)]
+pub fn denial(facts: &Facts) -> u64 {
+    count(match facts.decision {
+        number if number == Decision::Deny as u8 => Counter::Denied,
+        number if number == Decision::WouldDeny as u8 => Counter::WouldDeny,
+        _ => Counter::Recorded,
+    });
+    send!(DENIALS, DenialEvent, Counter::Dropped, |event| {
+        // SAFETY: `event` points at a reservation of exactly this size, 8-byte aligned
+        // (kernel/bpf/ringbuf.c `__bpf_ringbuf_reserve`); zero is a value of every member.
+        unsafe {
+            zero(event);
+            fill_operation(&mut *event, facts);
+            fill_process(&mut *event);
+        }
+    });
+    0
+}
+
+/// Zeroes an event, word by word: the compiler would make a loop over bytes of it.
+///
+/// # Safety
+/// `event` can be written, is aligned to 8, and zero is a value of every member.
+#[inline(always)]
+unsafe fn zero(event: *mut DenialEvent) {
+    const WORDS: usize = size_of::<DenialEvent>() / 8;
+    const { assert!(WORDS * 8 == size_of::<DenialEvent>()) };
+    for at in 0..WORDS {
+        // SAFETY: in the event, as the caller promises.
+        unsafe { event.cast::<u64>().add(at).write_volatile(0) };
+    }
+}
+
+#[inline(always)]
+fn fill_operation(event: &mut DenialEvent, facts: &Facts) {
+    event.dev = facts.dev;
+    event.device_flags = facts.device_flags;
+    event.cmd = facts.cmd;
+    event.open_flags = facts.open_flags;
+    event.decision = facts.decision;
+    event.reason = facts.reason;
+    event.hook = facts.hook;
+    event.op = facts.op;
+    event.device_kind = facts.device_kind;
+    event.device_class = facts.device_class;
+    event.opcode = facts.opcode;
+    event.has_opcode = facts.has_opcode;
+}
+
+#[inline(always)]
+fn current() -> AnyTask {
+    // SAFETY: no arguments.
+    AnyTask(unsafe { bpf_get_current_task() } as *const c_void)
+}
+
+#[inline(always)]
+fn fill_process(event: &mut DenialEvent) {
+    let task = current();
+    // SAFETY: helpers without arguments, and one that writes the 16 bytes it is given.
+    unsafe {
+        event.boot_ns = bpf_ktime_get_boot_ns();
+        event.cpu = bpf_get_smp_processor_id();
+        event.cgroup_id = bpf_get_current_cgroup_id();
+        let ids = bpf_get_current_pid_tgid();
+        event.pid = (ids >> 32) as u32;
+        event.tid = ids as u32;
+        bpf_get_current_comm(event.comm.as_mut_ptr().cast(), event.comm.len() as u32);
+    }
+    event.start_boot_ns = task.start_boot_ns();
+    (event.uid, event.euid) = task.uids();
+    event.auid = task.login_uid();
+    event.session = task.session();
+    event.tty = task.terminal();
+    let (exe, name) = task.executable();
+    event.exe_ino = exe.ino;
+    event.exe_dev = exe.dev;
+    copy_name(name, &mut event.exe_name);
+    fill_ancestors(&mut event.ancestors, task);
+    fill_command_line(event, task);
+}
+
+#[inline(always)]
+fn fill_ancestors(ancestors: &mut [Ancestor; ANCESTORS], task: AnyTask) {
+    let mut at = task;
+    for ancestor in ancestors {
+        at = at.parent();
+        let pid = at.tgid();
+        if pid == 0 {
+            break;
+        }
+        ancestor.pid = pid;
+        ancestor.comm = at.comm();
+    }
+}
+
+#[inline(always)]
+fn fill_command_line(event: &mut DenialEvent, task: AnyTask) {
+    let (start, end) = task.command_line();
+    let length = end.wrapping_sub(start);
+    if start == 0 || length == 0 {
+        return;
+    }
+    let mut bytes = length;
+    if length > ARGV_BYTES as u64 {
+        event.argv_state = CMDLINE_PARTIAL;
+        bytes = ARGV_BYTES as u64;
+    }
+    if read_user(&mut event.argv, bytes, start) {
+        event.argv_bytes = bytes as u16;
+        return;
+    }
+    // Perhaps only a later page is not in memory.
+    event.argv_state = CMDLINE_PARTIAL;
+    let to_page_end = PAGE - (start & (PAGE - 1));
+    if to_page_end < bytes && read_user(&mut event.argv, to_page_end, start) {
+        event.argv_bytes = to_page_end as u16;
+    }
+}
+
+/// Reads `bytes` (at most [`ARGV_BYTES`]) of user memory.
+#[inline(always)]
+fn read_user(into: &mut [u8; ARGV_BYTES], bytes: u64, from: u64) -> bool {
+    // The callers keep this bound; the verifier has to see it on this very number.
+    let bytes = opaque(bytes);
+    if bytes > ARGV_BYTES as u64 {
+        return false;
+    }
+    // SAFETY: at most `ARGV_BYTES` bytes are written; the helper checks the source itself.
+    unsafe {
+        bpf_probe_read_user(
+            into.as_mut_ptr().cast(),
+            bytes as u32,
+            from as *const c_void,
+        ) == 0
+    }
+}
+
+/// Tells what happened to a critical process.
+#[inline(never)]
+pub fn lifecycle(kind: LifecycleKind, engine: u32, pid: u32) -> u64 {
+    let arm_gen = ARM.get(ArmWord::ArmGen as u32).copied().unwrap_or(0);
+    send!(
+        LIFECYCLE,
+        LifecycleEvent,
+        Counter::LifecycleDropped,
+        |event| {
+            let mut comm = MaybeUninit::<[u8; 16]>::zeroed();
+            // SAFETY: the helper writes the 16 bytes it is given; zero is a value of them. `event`
+            // points at a reservation of exactly its size, 8-byte aligned.
+            unsafe {
+                bpf_get_current_comm(comm.as_mut_ptr().cast(), 16);
+                event.write(LifecycleEvent {
+                    boot_ns: bpf_ktime_get_boot_ns(),
+                    arm_gen,
+                    pid,
+                    kind: kind as u8,
+                    engine: engine as u8,
+                    reserved: 0,
+                    comm: comm.assume_init(),
+                });
+            }
+        }
+    );
+    0
+}

@@ -1,0 +1,45 @@
+//! LSM `file_ioctl_compat`: fs/ioctl.c `compat_ioctl`, for 32-bit processes on a 64-bit kernel.
+//! `file_ioctl` is not asked for those.
+
+use core::ffi::c_void;
+
+use aya_ebpf::programs::LsmContext;
+use guard_abi::Hook;
+
+use crate::arguments::Sent;
+use crate::judge::{self, ALLOW, Node};
+use crate::kernel::File;
+
+/// `int file_ioctl_compat(struct file *file, unsigned int cmd, unsigned long arg)`
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "lsm/file_ioctl_compat")]
+extern "C" fn file_ioctl_compat(ctx: *mut c_void) -> i64 {
+    let ctx = LsmContext::new(ctx);
+    let previous: i64 = ctx.arg(3);
+    if previous != 0 {
+        return previous;
+    }
+    let file = File(ctx.arg(0));
+    if !judge::is_device(file.inode().mode()) {
+        return ALLOW;
+    }
+    device(file, ctx.arg(1), ctx.arg(2))
+}
+
+/// Out of line: ioctls on ordinary files must not pay for its registers and stack.
+#[inline(never)]
+fn device(file: File, cmd: u32, argument: u64) -> i64 {
+    // `compat_ptr`: the upper half of the register is not part of a 32-bit pointer.
+    let argument = argument & u64::from(u32::MAX);
+    let sent = Sent {
+        cmd,
+        argument,
+        compat: true,
+        first_byte: None,
+        uring: false,
+    };
+    match Node::of(file.inode()) {
+        Some(node) => judge::command(Hook::FileIoctlCompat, node, sent),
+        None => ALLOW,
+    }
+}

@@ -1,0 +1,43 @@
+//! LSM `file_open`: fs/open.c `do_dentry_open`, before the block layer sees the open. The identity
+//! of the device is `inode->i_rdev`, whatever node, mount namespace or descriptor leads there.
+
+use core::ffi::c_void;
+
+use aya_ebpf::programs::LsmContext;
+use guard_ebpf::decide::Access;
+
+use crate::judge::{self, ALLOW, Node};
+use crate::kernel::{FMODE_WRITE, File, O_ACCMODE};
+
+/// `int file_open(struct file *file)`
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "lsm/file_open")]
+extern "C" fn file_open(ctx: *mut c_void) -> i64 {
+    let ctx = LsmContext::new(ctx);
+    let previous: i64 = ctx.arg(1);
+    if previous != 0 {
+        return previous;
+    }
+    let file = File(ctx.arg(0));
+    if !judge::is_device(file.inode().mode()) {
+        return ALLOW;
+    }
+    device(file)
+}
+
+/// Out of line: opens of ordinary files must not pay for its registers and stack.
+#[inline(never)]
+fn device(file: File) -> i64 {
+    let flags = file.flags();
+    let access = Access {
+        write: file.mode() & FMODE_WRITE != 0,
+        ioctl_only: flags & O_ACCMODE == 3,
+    };
+    if !(access.write || access.ioctl_only) {
+        return ALLOW;
+    }
+    match Node::of(file.inode()) {
+        Some(node) => judge::open(node, access, flags),
+        None => ALLOW,
+    }
+}
