@@ -21,8 +21,6 @@ pub const CORE: &[Act] = &[
 /// Writers: everything that opens for writing and writes.
 pub const WRITERS: &[Act] = &[
     Act::shell("cp", "cp $DIR/junk64k $DEV && sync $DEV"),
-    Act::shell("cp-force", "cp -f --no-preserve=all $DIR/junk64k $DEV && sync $DEV")
-        .effect(Effect::Bytes),
     Act::shell("tee", "tee $DEV <$DIR/junk64k >/dev/null && sync $DEV"),
     Act::shell("cat-append", "cat $DIR/junk64k >>$DEV && sync $DEV"),
     Act::shell("redirection-read-write", "cat $DIR/junk64k 1<>$DEV && sync $DEV"),
@@ -40,7 +38,6 @@ pub const WRITERS: &[Act] = &[
     Act::shell("truncate-and-dd", "truncate -s 0 $DEV 2>/dev/null; dd if=$DIR/junk64k of=$DEV conv=fsync"),
     Act::shell("shred", "shred -n 1 -s 1M $DEV"),
     Act::shell("busybox-dd", "busybox dd if=$DIR/junk64k of=$DEV bs=64k conv=fsync"),
-    Act::shell("busybox-shred", "busybox shred -n 1 -s 65536 $DEV || busybox dd if=$DIR/junk64k of=$DEV conv=fsync"),
     Act::shell("dcfldd", "dcfldd if=$DIR/junk64k of=$DEV && sync $DEV"),
     Act::shell("dc3dd", "dc3dd if=$DIR/junk64k of=$DEV && sync $DEV"),
     Act::shell("ddrescue", "rm -f $DIR/map; ddrescue -q --force -s 65536 $DIR/junk64k $DEV && sync $DEV"),

@@ -80,7 +80,6 @@ pub const ACTS: &[Act] = &[
     Act::target("SG_IO-block", |t| scsi::sg_io(&t.whole.node)).ops(OPS),
     Act::target("SG_IO-sg", |t| scsi::sg_io(sg(t)?)).ops(OPS),
     Act::target("SG_IO-bsg", |t| scsi::bsg(bsg(t)?)).ops(OPS),
-    Act::target("SG_IO-partition", |t| scsi::sg_io(&t.whole.partition(1)?.node)).ops(OPS),
     Act::target("SG_IO-unreadable-cdb", |t| scsi::sg_io_unreadable(&t.whole.node))
         .ops(OPS)
         .effect(Effect::None("the kernel cannot read it either")),
@@ -88,4 +87,14 @@ pub const ACTS: &[Act] = &[
     Act::target("SEND_COMMAND", |t| scsi::send_command(&t.whole.node)).ops(OPS),
     Act::target("compat-SG_IO-block", |t| compat::scsi_write(&t.whole.node)).ops(OPS),
     Act::target("compat-SG_IO-sg", |t| compat::scsi_write(sg(t)?)).ops(OPS),
+];
+
+/// Sent to a partition, a command reaches the whole disk all the same.
+pub const PARTITION: &[Act] = &[
+    Act::target("SG_IO-partition", |t| scsi::sg_io(&t.whole.partition(1)?.node)).ops(OPS),
+    Act::shell(
+        "sg_raw-partition",
+        "sg_raw -R -s 4096 -i $DIR/junk64k ${PART}1 2a 00 00 00 00 00 00 00 08 00",
+    )
+    .ops(OPS),
 ];

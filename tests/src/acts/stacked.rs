@@ -11,7 +11,7 @@ pub const ACTS: &[Act] = &[
     ),
     Act::shell(
         "loop-remapped",
-        "truncate -s 8M $DIR/image; L=$(losetup -f --show $DIR/image); losetup -d $L; \
+        "truncate -s 8M $DIR/image; L=$(losetup -f --show $DIR/image); losetup -d $L; udevadm settle; \
          losetup $L $DEV || exit 1; dd if=$DIR/junk64k of=$L bs=64k conv=fsync; r=$?; \
          losetup -d $L; exit $r",
     ),

@@ -120,8 +120,8 @@ fn run_suite(suite: &Suite, options: &Options, tally: &mut Tally) {
 }
 
 fn report(suite: &str, case: &str, outcome: &Outcome, took: Duration) {
-    if took > Duration::from_secs(10) {
-        say(&format!("# {suite}::{case} took {} s", took.as_secs()));
+    if took > Duration::from_secs(5) {
+        say(&format!("# {suite}::{case} took {:.1} s", took.as_secs_f32()));
     }
     say(&match outcome {
         Outcome::Ok => format!("case {suite}::{case} ok"),

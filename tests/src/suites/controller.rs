@@ -1,4 +1,216 @@
-//! x
+//! The controller is killed, stopped and frozen: the kernel half goes on refusing, and the log
+//! accounts for every refusal in the end.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::storm::reconcile;
 use crate::harness::case::Case;
-/// x
-pub fn cases() -> Vec<Case> { Vec::new() }
+use crate::harness::disk::{Disk, until};
+use crate::harness::snapshot::Sums;
+use crate::harness::{audit, guard, shell};
+use crate::native::write;
+use crate::suites::fixture;
+
+/// How often the controller is killed.
+const KILLS: u32 = 200;
+
+/// The cases.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::prepare("prepare", || {
+            guard::must_be_armed()?;
+            fixture::load_modules()?;
+            let disk = fixture::memory_disk("killed", 64)?;
+            guard::mark_device(&disk.node)
+        }),
+        Case::test("killed-200-times", killed).limit(1_200),
+        Case::test("healthy-afterwards", || {
+            guard::must_be_armed()?;
+            guard::wait_guarded(&disk()?.node)
+        }),
+        Case::test("stopped", stopped).limit(120),
+        Case::test("frozen-controller-and-a-new-disk", frozen).limit(120),
+        Case::test("restarts", restarts).limit(180),
+        Case::clean_up("controller-runs", guard::start_controller),
+    ]
+}
+
+fn disk() -> Result<Disk> {
+    fixture::memory_disk("killed", 64)
+}
+
+/// Attempts made and attempts that succeeded, by one thread that never stops.
+#[derive(Default)]
+struct Wiper {
+    stop: AtomicBool,
+    tried: AtomicU64,
+    succeeded: AtomicU64,
+}
+
+impl Wiper {
+    fn run(&self, disk: &Disk) {
+        while !self.stop.load(Ordering::Relaxed) {
+            if write::pwrite(&disk.node).is_ok() {
+                self.succeeded.fetch_add(1, Ordering::Relaxed);
+            }
+            self.tried.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Wipes while `work` is done; gives the number of attempts. An attempt that succeeds is an
+    /// error.
+    fn during(disk: &Disk, work: impl FnOnce() -> Result<()>) -> Result<u64> {
+        let wiper = Self::default();
+        let done = thread::scope(|scope| {
+            scope.spawn(|| wiper.run(disk));
+            let done = work();
+            wiper.stop.store(true, Ordering::Relaxed);
+            done
+        });
+        let (tried, succeeded) = (wiper.tried.into_inner(), wiper.succeeded.into_inner());
+        ensure!(succeeded == 0, "{succeeded} of {tried} wipes SUCCEEDED");
+        done.map(|()| tried)
+    }
+}
+
+fn killed() -> Result<()> {
+    let disk = disk()?;
+    let sums = Sums::take(&disk)?;
+    thread::sleep(Duration::from_secs(1));
+    let (mark, before) = (audit::mark(), guard::counters()?);
+    let tried = Wiper::during(&disk, || {
+        for kill in 0..KILLS {
+            kill_once(kill).with_context(|| format!("kill {kill}"))?;
+        }
+        Ok(())
+    })?;
+    guard::start_controller()?;
+    ensure!(tried >= u64::from(KILLS), "only {tried} wipes were tried");
+    ensure!(sums.differing(&Sums::take(&disk)?).is_empty(), "bytes CHANGED");
+    let counted = guard::counters()?.denied - before.denied;
+    ensure!(counted == tried, "the kernel half counted {counted} refusals of {tried} attempts");
+    let sum = reconcile(mark, before)?;
+    ensure!(sum.recorded + sum.lost == tried, "{sum:?} of {tried} attempts");
+    twice_recorded(mark)
+}
+
+/// Kills the controller as soon as there is one, at a moment that differs from kill to kill: while
+/// it loads, while it writes, while it waits.
+fn kill_once(kill: u32) -> Result<()> {
+    let mut pid = 0;
+    until(Duration::from_secs(20), || {
+        pid = main_pid()?;
+        if pid == 0 {
+            // systemd gives up on a unit that dies too often; an operator starts it again.
+            let _ = shell::run("systemctl is-failed -q dbguard && systemctl reset-failed dbguard && \
+                                systemctl start --no-block dbguard");
+        }
+        Ok(pid != 0)
+    })
+    .context("the controller was not started again")?;
+    thread::sleep(Duration::from_millis(u64::from(kill * 37 % 600)));
+    if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(pid)?) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    until(Duration::from_secs(10), || Ok(main_pid()? != pid)).context("the controller did not die")
+}
+
+/// The controller's process id by its cgroup: cheaper than asking systemd.
+fn main_pid() -> Result<u32> {
+    let file = "/sys/fs/cgroup/system.slice/dbguard.service/cgroup.procs";
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    Ok(text.lines().next().and_then(|line| line.trim().parse().ok()).unwrap_or(0))
+}
+
+/// No event of the kernel may stand in two records.
+fn twice_recorded(mark: audit::Mark) -> Result<()> {
+    let mut keys = Vec::new();
+    for record in audit::since(mark)? {
+        if record.is_kind("denial") {
+            keys.extend(record.0.pointer("/key").map(ToString::to_string));
+            if let Some(more) = record.0.pointer("/repeats").and_then(|value| value.as_array()) {
+                keys.extend(more.iter().map(ToString::to_string));
+            }
+        }
+    }
+    let all = keys.len();
+    keys.sort();
+    keys.dedup();
+    ensure!(keys.len() == all, "{} events are in the log twice", all - keys.len());
+    Ok(())
+}
+
+fn stopped() -> Result<()> {
+    let disk = disk()?;
+    thread::sleep(Duration::from_secs(1));
+    let (mark, before) = (audit::mark(), guard::counters()?);
+    let tried = Wiper::during(&disk, || {
+        shell::must("systemctl stop dbguard.service")?;
+        let output = guard::cli("status")?;
+        ensure!(!output.succeeded(), "status ended with 0 although the controller is stopped");
+        ensure!(
+            output.text.contains("not running"),
+            "status does not say that the controller is not running: {}",
+            output.text
+        );
+        let check = guard::check(&disk.node)?;
+        ensure!(check != guard::answer::ALLOWED, "check says that a wipe would be allowed");
+        thread::sleep(Duration::from_secs(1));
+        Ok(())
+    })?;
+    guard::start_controller()?;
+    let sum = reconcile(mark, before)?;
+    ensure!(sum.recorded + sum.lost >= tried, "{sum:?} of {tried} attempts");
+    Ok(())
+}
+
+/// A disk that appears while nobody can classify it is unknown, and unknown is refused.
+fn frozen() -> Result<()> {
+    let pid = guard::controller_pid()?;
+    ensure!(pid != 0, "the controller does not run");
+    shell::must(&format!("kill -STOP {pid}"))?;
+    let mark = audit::mark();
+    let result = (|| {
+        let disk = fixture::memory_disk("newcomer", 32)?;
+        ensure!(write::pwrite(&disk.node).is_err(), "a write to an unknown disk SUCCEEDED");
+        Ok(disk)
+    })();
+    shell::must(&format!("kill -CONT {pid}"))?;
+    let disk = result?;
+    let record = audit::wait_refusal(mark, &[disk.numbers()?], &["raw-write"])?;
+    ensure!(
+        record.text("/reason") == "unknown-device",
+        "the reason is {}, not unknown-device",
+        record.text("/reason")
+    );
+    guard::wait_free(&disk.node).context("once the controller looks again")?;
+    write::pwrite(&disk.node).context("writing to the disk once it is known to be free")?;
+    fixture::drop_memory_disk("newcomer")
+}
+
+fn restarts() -> Result<()> {
+    let disk = disk()?;
+    thread::sleep(Duration::from_secs(1));
+    let (mark, before) = (audit::mark(), guard::counters()?);
+    Wiper::during(&disk, || {
+        for _ in 0..5 {
+            shell::must("systemctl restart dbguard.service")?;
+        }
+        Ok(())
+    })?;
+    guard::start_controller()?;
+    reconcile(mark, before)?;
+    let report = audit::since(mark)?;
+    let starts: Vec<_> = report.iter().filter(|record| record.is_kind("start")).collect();
+    ensure!(starts.len() >= 5, "{} start records for 5 restarts", starts.len());
+    ensure!(
+        starts.iter().all(|record| record.0.get("adopted") == Some(&serde_json::Value::Bool(true))),
+        "a restart did not take over the running kernel half"
+    );
+    Ok(())
+}

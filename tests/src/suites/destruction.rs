@@ -69,7 +69,7 @@ pub fn table() -> Vec<Case> {
             guard::wait_guarded(&target.whole.node)
         },
     };
-    build(&group, &[content::TABLES, content::HOLDINGS])
+    build(&group, &[content::TABLES, content::HOLDINGS, scsi::PARTITION])
 }
 
 /// The NVMe disk: the core acts and NVMe passthrough.
@@ -208,9 +208,7 @@ fn upper_device(
 
 fn prepare(make: fn() -> Result<Target>, reset: Reset, shared: Shared<State>) -> Case {
     Case::prepare("prepare", move || {
-        if !guard::is_off() {
-            guard::must_be_armed()?;
-        }
+        guard::must_be_armed_or_off()?;
         fixture::load_modules()?;
         acts::prepare_scratch()?;
         shell::must(container::MAKE_ROOT)?;

@@ -48,11 +48,12 @@ pub fn load_modules() -> Result<()> {
     .map(drop)
 }
 
-/// A disk in memory: `mib` mebibytes that appear at once, as a hot-plugged disk does.
+/// A disk in memory: `mib` mebibytes that appear at once, as a hot-plugged disk does. The one that
+/// is there already, where there is one of this name.
 pub fn memory_disk(name: &str, mib: u32) -> Result<Disk> {
     let index = Script::new(
-        "set -e; C=/sys/kernel/config/nullb/$N; mkdir -p $C; echo $MIB >$C/size; \
-         echo 1 >$C/memory_backed; echo 1 >$C/discard 2>/dev/null || true; echo 4096 >$C/blocksize; \
+        "set -e; C=/sys/kernel/config/nullb/$N; mkdir -p $C; \
+         [ \"$(cat $C/power)\" = 0 ] || { cat $C/index; exit 0; }; echo $MIB >$C/size; echo 1 >$C/memory_backed; echo 1 >$C/discard 2>/dev/null || true; echo 4096 >$C/blocksize; \
          echo 1 >$C/power; cat $C/index",
     )
     .with("N", name)

@@ -1,0 +1,135 @@
+//! The host's state through its whole life: idle, armed, held and back, each only by what may cause
+//! it. Every case brings the host into the state that it starts from.
+
+mod commands;
+mod held;
+mod idle;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::acts::{self, Act, Target, block};
+use crate::harness::case::Case;
+use crate::harness::disk::Disk;
+use crate::harness::{audit, db, guard, shell};
+use crate::native::write;
+use crate::suites::{destruction, fixture};
+
+/// The cases.
+pub fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::prepare("prepare", || {
+            guard::must_be_on()?;
+            fixture::load_modules()?;
+            acts::prepare_scratch()?;
+            shell::must(
+                "mkdir -p /etc/systemd/system/mariadb.service.d
+                 printf '[Service]\\nRestart=no\\n' >/etc/systemd/system/mariadb.service.d/99-no-restart.conf
+                 systemctl daemon-reload",
+            )?;
+            armed()
+        }),
+        Case::test("crash-leaves-held", held::crash_leaves_held).limit(120),
+        Case::test("release-needs-the-name", held::release_needs_the_name).limit(120),
+        Case::test("restart-arms-again", held::restart_arms_again).limit(150),
+        Case::test("stop-and-unmount-stays-held", held::stop_and_unmount).limit(120),
+    ];
+    for act in block::CORE {
+        let target = || Ok(Target::disk(Disk::role("data")?));
+        cases.push(held_case("disk", act, target));
+        let target = || Target::partition(&Disk::role("data")?, 1);
+        cases.push(held_case("partition", act, target));
+    }
+    cases.extend([
+        Case::test("controller-restart-stays-held", held::controller_restart).limit(120),
+        Case::test("reboot-comes-back-held", held::reboot).limit(120),
+        Case::test("corrupt-state-is-not-idle", held::corrupt_state).limit(240),
+        Case::test("release", held::release).limit(120),
+        Case::test("idle-refuses-nothing", idle::refuses_nothing).limit(120),
+        Case::test("probes-do-not-arm", idle::probes_do_not_arm).limit(120),
+        Case::test("first-instruction", idle::first_instruction).limit(240),
+        Case::test("new-mount-is-protected", idle::new_mount).limit(180),
+        Case::test("database-on-a-new-disk", idle::database_on_a_new_disk).limit(180),
+        Case::test("observe", commands::observe).limit(180),
+        Case::test("raw-engine", commands::raw_engine).limit(180),
+        Case::test("bad-command-lines", commands::bad_command_lines).limit(180),
+        Case::test("bad-configuration", commands::bad_configuration).limit(240),
+        Case::clean_up("armed-again", || {
+            shell::must(
+                "rm -f /etc/systemd/system/mariadb.service.d/99-no-restart.conf /etc/dbguard/conf.d/9*.toml
+                 systemctl daemon-reload; systemctl restart dbguard",
+            )?;
+            armed()
+        }),
+    ]);
+    cases
+}
+
+fn held_case(
+    prefix: &str,
+    act: &'static Act,
+    target: fn() -> Result<Target>,
+) -> Case {
+    Case::test(format!("held-{prefix}-{}", act.name), move || {
+        ensure!(guard::state()? == "held", "the host is {}, not held", guard::state()?);
+        ensure!(!mounted()?, "the data disk is mounted: its bytes are not at rest");
+        destruction::guarded(act, &target()?)
+    })
+    .limit(act.limit * 2 + 40)
+}
+
+fn mounted() -> Result<bool> {
+    Ok(shell::run("findmnt -n /var/lib/mysql")?.succeeded())
+}
+
+/// The database runs on its disk.
+fn armed() -> Result<()> {
+    guard::start_controller()?;
+    if !mounted()? {
+        shell::must("mount /var/lib/mysql")?;
+    }
+    db::start()?;
+    db::prepare()?;
+    guard::wait_state("armed")
+}
+
+/// The database was stopped; its disk is mounted.
+fn held() -> Result<()> {
+    armed()?;
+    db::stop()?;
+    guard::wait_state("held")
+}
+
+/// The database was stopped and the host released.
+fn idle() -> Result<()> {
+    guard::start_controller()?;
+    if guard::state()? == "idle" {
+        return Ok(());
+    }
+    db::stop()?;
+    let output = guard::release()?;
+    ensure!(output.succeeded(), "release ended with {:?}: {}", output.code, output.text);
+    guard::wait_state("idle")
+}
+
+/// A write to the database's partition is refused, and the record tells this state.
+fn data_is_refused_in(state: &str) -> Result<()> {
+    let partition = Disk::role("data")?.partition(1)?;
+    let mark = audit::mark();
+    ensure!(write::pwrite(&partition.node).is_err(), "a write to the data partition SUCCEEDED");
+    let record = audit::wait_refusal(mark, &[partition.numbers()?], &["raw-write"])?;
+    ensure!(record.text("/state") == state, "recorded in state {}", record.text("/state"));
+    Ok(())
+}
+
+/// The kernel half is gone, as after a reboot: the controller is stopped and the pins removed.
+fn unload() -> Result<()> {
+    shell::must("systemctl stop dbguard.service; rm -r /sys/fs/bpf/dbguard").map(drop)?;
+    // Programs and maps are freed a moment after their last reference.
+    std::thread::sleep(Duration::from_millis(500));
+    let partition = Disk::role("data")?.partition(1)?;
+    crate::native::open(&partition.node, false, true, 0)
+        .map(drop)
+        .context("the kernel half still refuses without its pins: the case proves nothing")
+}
