@@ -6,7 +6,7 @@
 //! guard selftest                      attack the canary
 //! guard engine NAME                   executables of this name are databases
 //! guard device MAJ:MIN free|protected [FLAGS]
-//! guard char-major MAJ KIND           what a character device major passes through
+//! guard char-majors [MAJ KIND]…        what character device majors pass through
 //! guard enforce                       enforce every operation class
 //! guard status                        state, counters, links
 //! guard denials | lifecycle           print events and advance the ring
@@ -57,9 +57,13 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
                 .map_or(Ok(0), |flags| u32::from_str_radix(flags, 16))?;
             set_device(&mut Guard::open()?, number_of(number)?, class, flags)?;
         }
-        ["char-major", major, kind] => {
-            let kind = PassthroughKind::parse(kind).ok_or("no such kind")?;
-            Guard::open()?.set_char_majors(&[(major.parse()?, kind)])?;
+        ["char-majors", pairs @ ..] => {
+            let mut majors = Vec::new();
+            for pair in pairs.chunks_exact(2) {
+                let kind = PassthroughKind::parse(pair[1]).ok_or("no such kind")?;
+                majors.push((pair[0].parse()?, kind));
+            }
+            Guard::open()?.set_char_majors(&majors)?;
         }
         ["enforce"] => {
             let guard = Guard::open()?;
