@@ -1,0 +1,14 @@
+//! dbguard's user half: the controller that knows the host, and the command line.
+
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod host;
+pub mod kernel;
+pub mod notify;
+pub mod session;
+pub mod standing;
+pub mod state;
+pub mod topology;

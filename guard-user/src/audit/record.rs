@@ -142,7 +142,7 @@ pub struct Actor {
     pub ssh_peer: Option<String>,
 }
 
-/// A release.
+/// A release, done or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Who.
@@ -151,6 +151,8 @@ pub struct Release {
     pub device: Option<String>,
     /// What was forgotten with it.
     pub forgotten: Vec<String>,
+    /// Why it was refused; null where it was done.
+    pub refused: Option<String>,
 }
 
 /// A mark.

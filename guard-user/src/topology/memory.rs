@@ -118,6 +118,13 @@ impl Memory {
     }
 }
 
+impl Inventory {
+    /// Identities of all block devices.
+    pub fn identities(&self, scope: Scope) -> Vec<DeviceIdentity> {
+        (0..self.devices().len()).map(|index| identify(self, index, scope)).collect()
+    }
+}
+
 /// The identity of a device as it is now.
 pub(super) fn identify(inventory: &Inventory, index: usize, scope: Scope) -> DeviceIdentity {
     let device = inventory.device(index);

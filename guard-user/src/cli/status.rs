@@ -1,0 +1,118 @@
+use super::exit::{Exit, Failure, unexpected};
+use super::{Output, text};
+use crate::audit::names::printable;
+use crate::control::{Answer, ControlError, Protection, Request, Status, ask};
+use crate::standing;
+
+/// Show whether this host is protected, and how
+///
+/// Works without the controller, as root, by reading what is loaded in the kernel.
+///
+/// Exit codes: 0 guarding (idle, armed or held, everything works); 1 degraded: the kernel half
+/// guards, but something beside it does not work, the controller itself for instance; 2
+/// UNPROTECTED; 3 cannot be told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<Output, Failure> {
+    let unknown = |failure: Failure| Failure { exit: Exit::STATUS_UNKNOWN, ..failure };
+    let status = match ask(&Request::Status) {
+        Ok(Answer::Status(status)) => *status,
+        Ok(other) => return Err(unknown(unexpected(other))),
+        Err(error @ ControlError::NotPermitted) => return Err(unknown(error.into())),
+        Err(error) => standing::without_controller(&error.to_string()).map_err(unknown)?,
+    };
+    let exit = match status.protection {
+        Protection::Guarding => Exit::OK,
+        Protection::Degraded => Exit::STATUS_DEGRADED,
+        Protection::Unprotected => Exit::STATUS_UNPROTECTED,
+    };
+    let text = if args.json {
+        serde_json::to_string_pretty(&status)
+            .map_err(|error| Failure::new(Exit::STATUS_UNKNOWN, error.to_string()))?
+            + "\n"
+    } else {
+        show(&status)
+    };
+    Ok(Output { text, exit })
+}
+
+fn show(status: &Status) -> String {
+    let word = match status.protection {
+        Protection::Guarding => "guarding",
+        Protection::Degraded => "DEGRADED",
+        Protection::Unprotected => "UNPROTECTED",
+    };
+    let mut text =
+        format!("dbguard on {}: {word}, {}, mode {}\n", status.host, status.state, status.mode);
+    let attached = status.hooks.iter().filter(|hook| hook.attached).count();
+    let mut rows = vec![row(
+        "kernel",
+        &format!("{}, route {}, {attached} of {} hooks", status.kernel, status.route, status.hooks.len()),
+    )];
+    for (at, database) in status.databases.iter().enumerate() {
+        let label = if at == 0 { "database" } else { "" };
+        let data = if database.data.is_empty() {
+            "data directory not found".to_owned()
+        } else {
+            database.data.join(", ")
+        };
+        rows.push(row(label, &format!("{} {}, {}", database.name, database.pid, printable(&data))));
+    }
+    let counts = status.devices;
+    if status.controller {
+        rows.push(row(
+            "devices",
+            &format!("{} protected, {} free, {} unknown", counts.protected, counts.free, counts.unknown),
+        ));
+    } else {
+        rows.push(row("devices", &format!("{} protected, {} free", counts.protected, counts.free)));
+    }
+    rows.extend(protected_rows(status));
+    if let Some(counters) = &status.counters {
+        rows.push(row(
+            "events",
+            &format!("{} refused, {} would be refused, {} noted", counters.denied, counters.would_deny, counters.recorded),
+        ));
+    }
+    if status.controller {
+        let audit = &status.audit;
+        rows.push(row(
+            "audit",
+            &format!("{}: {} recorded, {} lost", audit.path.display(), audit.recorded, audit.lost),
+        ));
+    }
+    for (at, problem) in status.problems.iter().enumerate() {
+        let label = if at == 0 { "problems" } else { "" };
+        rows.push(row(label, &format!("{}: {}", problem.part, printable(&problem.detail))));
+    }
+    text.push_str(&text::columns(&rows, "  "));
+    text
+}
+
+fn protected_rows(status: &Status) -> Vec<Vec<String>> {
+    /// More are in `dbguard devices`.
+    const SHOWN: usize = 12;
+    let width = status.protected.iter().take(SHOWN).map(|device| device.name.len()).max();
+    let width = width.unwrap_or(0);
+    let mut rows: Vec<_> = status
+        .protected
+        .iter()
+        .take(SHOWN)
+        .map(|device| {
+            row("", &format!("{:width$}  {}", device.name, printable(&device.why.join("; "))))
+        })
+        .collect();
+    if status.protected.len() > SHOWN {
+        rows.push(row("", &format!("and {} more: dbguard devices", status.protected.len() - SHOWN)));
+    }
+    rows
+}
+
+fn row(label: &str, value: &str) -> Vec<String> {
+    vec![label.to_owned(), value.to_owned()]
+}

@@ -1,0 +1,200 @@
+use std::io::ErrorKind;
+
+use super::exit::{Exit, Failure};
+use super::{Output, text};
+use crate::audit::names::printable;
+use crate::audit::record::{Body, Denial, Record};
+use crate::audit::{event_id, log_path, tail, time};
+use crate::session;
+
+/// Explain a refusal: what, why, and what to do next
+///
+/// Without EVENT, the last refusal of your own login session or terminal; where there is none,
+/// the last one on this host. Reads the log, so it works without the controller.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Event id, such as E-7K2Q
+    event: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<Output, Failure> {
+    let (record, note) = match &args.event {
+        Some(id) => (by_id(id)?, ""),
+        None => last()?,
+    };
+    let Body::Denial(denial) = &record.body else {
+        return Err(Failure::new(Exit::NO_INPUT, "that record is not about a refusal"));
+    };
+    Ok(Output::ok(format!("{note}{}", explain(&record, denial))))
+}
+
+fn by_id(id: &str) -> Result<Record, Failure> {
+    let seq = event_id::decode(id).map_err(|error| Failure::new(Exit::USAGE, error.to_string()))?;
+    let id = event_id::encode(seq);
+    find(|record| record.event.as_deref() == Some(&id))?.ok_or_else(|| {
+        Failure::new(
+            Exit::NO_INPUT,
+            format!("no event {id} in {}; was it on another host? the last ones: dbguard audit tail", log_path().display()),
+        )
+    })
+}
+
+/// The last refusal of the caller's session or terminal, otherwise of the host.
+fn last() -> Result<(Record, &'static str), Failure> {
+    let me = session::of_this_process();
+    let mine = find(|record| match &record.body {
+        Body::Denial(denial) => is_refusal(denial) && me.is_of(record, denial),
+        _ => false,
+    })?;
+    if let Some(record) = mine {
+        return Ok((record, ""));
+    }
+    let any = find(|record| matches!(&record.body, Body::Denial(denial) if is_refusal(denial)))?;
+    any.map(|record| (record, "Nothing was refused in your session. The last refusal on this host:\n\n"))
+        .ok_or_else(|| {
+            Failure::new(Exit::NO_INPUT, format!("nothing was refused on this host, says {}", log_path().display()))
+        })
+}
+
+fn is_refusal(denial: &Denial) -> bool {
+    denial.decision != "record"
+}
+
+fn find(wanted: impl FnMut(&Record) -> bool) -> Result<Option<Record>, Failure> {
+    let path = log_path();
+    match tail::find_last(path, wanted) {
+        Ok(record) => Ok(record),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(Failure::new(Exit::NOT_PERMITTED, format!("{}: {error}; run this as root", path.display())))
+        }
+        Err(error) => Err(Failure::new(Exit::INTERNAL, format!("reading {}: {error}", path.display()))),
+    }
+}
+
+fn explain(record: &Record, denial: &Denial) -> String {
+    let then = time::wall_of_boot(record.boot_ns);
+    let same_boot = session::boot_id() == record.boot_id;
+    let ago = if same_boot {
+        format!(", {}", text::ago(time::wall_ns().saturating_sub(then) / time::NANOS))
+    } else {
+        ", before this boot".to_owned()
+    };
+    let id = record.event.as_deref().unwrap_or("-");
+    let mut rows: Vec<(&str, String)> = vec![("what", what(denial))];
+    rows.push(("who", who(denial)));
+    rows.push(("why", why(denial)));
+    rows.push(("", background(record, denial).to_owned()));
+    for (at, step) in next_steps(record, denial).into_iter().enumerate() {
+        rows.push((if at == 0 { "now" } else { "" }, step));
+    }
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(label, text)| vec![label.to_owned(), text]).collect();
+    format!("{id}  {}{ago}\n\n{}", record.time, text::columns(&rows, "  "))
+}
+
+fn what(denial: &Denial) -> String {
+    let verb = match denial.decision.as_str() {
+        "deny" => "was refused",
+        "would-deny" => "would have been refused (mode observe), and was let through",
+        _ => "was let through and noted",
+    };
+    let how = match (&denial.command, &denial.open) {
+        (Some(command), _) => {
+            let name = command.name.as_deref().unwrap_or(&command.hex);
+            let opcode = command.opcode.map(|code| format!(", opcode {code:#04x}")).unwrap_or_default();
+            format!("{name}{opcode}")
+        }
+        (None, Some(flags)) => format!("open {flags}"),
+        (None, None) => denial.hook.clone(),
+    };
+    let times = if denial.count > 1 { format!(", {} times", denial.count) } else { String::new() };
+    format!("{} to {} {verb} ({how}){times}", denial.op, printable(&denial.object.name))
+}
+
+fn who(denial: &Denial) -> String {
+    let process = &denial.process;
+    let command = if process.argv.is_empty() {
+        printable(&process.comm)
+    } else {
+        text::command_line(&process.argv)
+    };
+    let user = process.user.clone().unwrap_or_else(|| process.uid.to_string());
+    let mut parts = vec![format!("{command} (pid {}), by {user}", process.pid)];
+    parts.push(match process.auid {
+        Some(_) => format!("logged in as {}", process.login),
+        None => process.login.clone(),
+    });
+    parts.extend(process.tty.as_ref().map(|tty| format!("on {tty}")));
+    parts.extend(process.ssh_peer.as_ref().map(|peer| format!("from {}", printable(peer))));
+    parts.extend(process.container.as_ref().map(|id| format!("in container {}", printable(id))));
+    if process.tty.is_none() {
+        parts.extend(process.unit.as_ref().map(|unit| format!("in {}", printable(unit))));
+    }
+    parts.join(", ")
+}
+
+fn why(denial: &Denial) -> String {
+    let object = &denial.object;
+    let because = match denial.reason.as_str() {
+        "unknown-device" => "has not been classified yet; until it is, it counts as protected".to_owned(),
+        "reaches-protected-disk" => {
+            "is free, but the command reaches the whole disk, which is not".to_owned()
+        }
+        "command-not-listed" => {
+            "is protected, and the command is on no list of harmless ones".to_owned()
+        }
+        "opcode-not-read-only" => {
+            "is protected, and the opcode sent to the drive is not a read-only one".to_owned()
+        }
+        "unreadable-argument" => {
+            "is protected, and what the command would do could not be read".to_owned()
+        }
+        "access-mode-3" => {
+            "is protected, and was opened for commands alone (access mode 3)".to_owned()
+        }
+        "not-redundant" => "is an array that would lose its redundancy".to_owned(),
+        _ => "is protected".to_owned(),
+    };
+    let mut text = format!("{} {because}", printable(&object.name));
+    if !object.why.is_empty() {
+        text.push_str(": it ");
+        text.push_str(&printable(&object.why.join("; it ")));
+    }
+    text
+}
+
+fn background(record: &Record, denial: &Denial) -> &'static str {
+    match (denial.reason.as_str(), record.state.as_str()) {
+        (_, "held") => {
+            "A database ran on this host and its data is still here, so dbguard refuses whatever could destroy it."
+        }
+        _ => {
+            "A database runs on this host, so dbguard refuses whatever could destroy the disks under it or the running system."
+        }
+    }
+}
+
+fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
+    let mut steps = Vec::new();
+    steps.push(if denial.decision == "deny" {
+        "Nothing was changed on the device.".to_owned()
+    } else {
+        "It was not stopped.".to_owned()
+    });
+    steps.push(format!("Did you mean another host? This is {}.", printable(&record.host)));
+    if denial.reason == "unknown-device" {
+        steps.push("Is the device new? Try again in a second; `dbguard devices` shows its class.".to_owned());
+    } else {
+        steps.push("Did you mean another device? `dbguard devices` shows which are free.".to_owned());
+    }
+    steps.push(format!(
+        "Is the data really to go? Stop the database first, then: dbguard release --confirm-host NAME (this host's name, {})",
+        printable(&record.host)
+    ));
+    steps
+}
+
+#[cfg(test)]
+#[path = "why_tests.rs"]
+mod tests;

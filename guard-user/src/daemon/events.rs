@@ -1,0 +1,324 @@
+//! The event loop. Without an event there is no wake-up: no timer runs in a quiet time.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::serve::Client;
+use super::survey::announced_files;
+use super::uevent::Uevents;
+use super::watch::{Announced, Executables};
+use super::{Daemon, End, INFO, NOTICE, WARNING, lock, log, passed, sd};
+use crate::audit::record::{Body, Stop};
+use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
+
+/// Clients at one time; more wait in the socket's queue.
+const CLIENTS: usize = 16;
+/// A client that does not ask or does not read for so long is dropped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Asked {
+    request: Request,
+    client: Client,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Everything that can wake the controller.
+struct Sources {
+    denials: AsyncFd<OwnedFd>,
+    lifecycle: AsyncFd<OwnedFd>,
+    uevents: (AsyncFd<OwnedFd>, Uevents),
+    announced: mpsc::Receiver<()>,
+    executables: (AsyncFd<OwnedFd>, Executables),
+    asked: mpsc::Receiver<Asked>,
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+enum Wake {
+    Denials,
+    Lifecycle,
+    Uevents,
+    Announced,
+    Executables,
+    Asked(Box<Asked>),
+    Terminate(&'static str),
+    Reload,
+    Due,
+    Watchdog,
+}
+
+/// Serves until a signal says otherwise.
+pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
+    let failed = |error: io::Error| End {
+        exit: 71,
+        message: format!("setting up the event loop: {error}; the kernel half goes on refusing"),
+    };
+    let mut sources = open(daemon).map_err(failed)?;
+    // What happened between the first survey and the subscription above.
+    daemon.survey("the controller started");
+    daemon.refresh_watches(&mut sources.executables.1);
+    notify.send("READY=1\nSTATUS=guarding");
+    log(INFO, &format!("ready: {}, mode {}", daemon.state.host.as_str(), daemon.config.mode.as_str()));
+    let mut watchdog = notify.watchdog().map(|every| (every, Instant::now() + every));
+    loop {
+        let wake = sources.next(daemon.due.next(), watchdog.map(|(_, at)| at)).await;
+        match wake.map_err(failed)? {
+            Wake::Terminate(why) => {
+                notify.send("STOPPING=1");
+                daemon.stop(why);
+                return Ok(());
+            }
+            Wake::Reload => {
+                notify.send(&reloading());
+                daemon.reload();
+                notify.send("READY=1");
+            }
+            Wake::Watchdog => {
+                notify.send("WATCHDOG=1");
+                watchdog = watchdog.map(|(every, _)| (every, Instant::now() + every));
+            }
+            other => daemon.handle(other, &mut sources).map_err(failed)?,
+        }
+        daemon.refresh_watches(&mut sources.executables.1);
+    }
+}
+
+/// sd_notify(3): RELOADING=1 comes with the monotonic time.
+fn reloading() -> String {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000)
+}
+
+fn open(daemon: &Daemon) -> io::Result<Sources> {
+    let (sender, announced) = mpsc::channel(1);
+    for path in announced_files(&daemon.roots) {
+        if let Some(file) = Announced::open(&path)? {
+            let ready = wait_for(&file, Interest::PRIORITY)?;
+            tokio::task::spawn_local(announce(ready, file, sender.clone()));
+        }
+    }
+    let uevents = Uevents::open()?;
+    let executables = Executables::new()?;
+    Ok(Sources {
+        denials: wait_for(&daemon.denials, Interest::READABLE)?,
+        lifecycle: wait_for(&daemon.lifecycle, Interest::READABLE)?,
+        uevents: (wait_for(&uevents, Interest::READABLE)?, uevents),
+        announced,
+        executables: (wait_for(&executables, Interest::READABLE)?, executables),
+        asked: listen()?,
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        reload: signal(SignalKind::hangup())?,
+    })
+}
+
+/// Registers a descriptor with the loop; what is read from it stays with its owner.
+fn wait_for(what: &impl AsFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    let descriptor = what.as_fd().try_clone_to_owned()?;
+    // SAFETY: an `OwnedFd` gives the same open descriptor until it is dropped, and `AsyncFd` owns
+    // it until then.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest)? })
+}
+
+impl Sources {
+    async fn next(&mut self, due: Option<Instant>, watchdog: Option<Instant>) -> io::Result<Wake> {
+        Ok(tokio::select! {
+            biased;
+            ready = readable(&self.lifecycle) => ready.map(|()| Wake::Lifecycle)?,
+            ready = readable(&self.uevents.0) => ready.map(|()| Wake::Uevents)?,
+            Some(()) = self.announced.recv() => Wake::Announced,
+            ready = readable(&self.denials) => ready.map(|()| Wake::Denials)?,
+            ready = readable(&self.executables.0) => ready.map(|()| Wake::Executables)?,
+            Some(_) = self.terminate.recv() => Wake::Terminate("SIGTERM"),
+            Some(_) = self.interrupt.recv() => Wake::Terminate("SIGINT"),
+            Some(_) = self.reload.recv() => Wake::Reload,
+            () = until(watchdog) => Wake::Watchdog,
+            () = until(due) => Wake::Due,
+            Some(asked) = self.asked.recv() => Wake::Asked(Box::new(asked)),
+        })
+    }
+}
+
+/// Waits for an edge, and takes it: what comes after is another one.
+async fn readable(fd: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    fd.readable().await?.clear_ready();
+    Ok(())
+}
+
+/// Tells of every change of a file. Changes that were not heard of yet are one.
+async fn announce(ready: AsyncFd<OwnedFd>, mut file: Announced, sender: mpsc::Sender<()>) {
+    loop {
+        let heard = match ready.ready(Interest::PRIORITY).await {
+            Ok(mut ready) => {
+                ready.clear_ready();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = heard.and_then(|()| file.acknowledge()) {
+            log(WARNING, &format!("waiting for mount changes: {error}; restart dbguard"));
+            return;
+        }
+        if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
+            return;
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Daemon {
+    fn handle(&mut self, wake: Wake, sources: &mut Sources) -> io::Result<()> {
+        match wake {
+            Wake::Lifecycle => self.drain_lifecycle(),
+            Wake::Denials => {
+                let empty = self.drain_denials();
+                self.reconcile(empty);
+            }
+            Wake::Uevents => {
+                if sources.uevents.1.drain()? {
+                    self.something_changed("a device changed");
+                }
+            }
+            Wake::Announced => self.something_changed("mounts, swaps or arrays changed"),
+            Wake::Executables => {
+                if sources.executables.1.drain()? {
+                    self.set_executables();
+                }
+            }
+            Wake::Asked(asked) => {
+                let Asked { request, client, answer } = *asked;
+                // The client may have gone; what it asked for is done.
+                let _ = answer.send(self.answer(&request, client));
+            }
+            Wake::Due => self.do_what_is_due(),
+            Wake::Terminate(_) | Wake::Reload | Wake::Watchdog => {}
+        }
+        self.prove_sometimes();
+        Ok(())
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = Instant::now();
+        if passed(&mut self.due.survey, now) {
+            self.survey("devices changed in a burst");
+        }
+        let before = self.due.inspect.len();
+        self.due.inspect.retain(|then| *then > now);
+        if self.due.inspect.len() < before {
+            self.refresh_processes("a server has had time to open its files");
+            if self.processes.iter().all(|process| process.settled) {
+                self.due.inspect.clear();
+            }
+        }
+        let retry = passed(&mut self.due.retry, now);
+        if retry {
+            let stance = self.stance();
+            self.recorder.write(Vec::new(), stance);
+            self.mind_the_log();
+            self.drain_lifecycle();
+        }
+        if retry || self.due.reconcile.is_some_and(|then| then <= now) {
+            let empty = self.drain_denials();
+            self.reconcile(empty);
+        }
+    }
+
+    fn refresh_watches(&mut self, executables: &mut Executables) {
+        if self.watch_paths.is_empty() {
+            return;
+        }
+        for (path, error) in executables.watch(&std::mem::take(&mut self.watch_paths)) {
+            log(WARNING, &format!("watching {}: {error}; its replacement will not be noticed", path.display()));
+        }
+    }
+
+    fn stop(&mut self, why: &str) {
+        let empty = self.drain_denials();
+        self.reconcile(empty);
+        let why = format!("{why}; the kernel half goes on as it is: {}, mode {}", self.state.host.as_str(), self.config.mode.as_str());
+        log(NOTICE, &format!("stopped by {why}"));
+        self.note(Body::Stop(Stop { why }));
+    }
+}
+
+/// Listens, and hands every request to the loop.
+fn listen() -> io::Result<mpsc::Receiver<Asked>> {
+    let path = Path::new(SOCKET_PATH);
+    std::fs::create_dir_all(lock::RUN)?;
+    // The lock is ours, so a socket that is there is a dead controller's.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    let (sender, receiver) = mpsc::channel(CLIENTS);
+    tokio::task::spawn_local(accept(listener, sender));
+    Ok(receiver)
+}
+
+async fn accept(listener: UnixListener, sender: mpsc::Sender<Asked>) {
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CLIENTS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let sender = sender.clone();
+                tokio::task::spawn_local(async move {
+                    // A client that breaks off is its own affair.
+                    let _ = tokio::time::timeout(2 * PATIENCE, converse(stream, sender)).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                log(WARNING, &format!("accepting on {SOCKET_PATH}: {error}"));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result<()> {
+    let credentials = stream.peer_cred()?;
+    let client = Client {
+        pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
+        uid: credentials.uid(),
+    };
+    let (reading, mut writing) = stream.into_split();
+    let mut line = Vec::new();
+    let mut limited = BufReader::new(reading.take(MAX_REQUEST as u64));
+    tokio::time::timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
+    let answer = match serde_json::from_slice(&line) {
+        Ok(request) => {
+            let (answer, answered) = oneshot::channel();
+            let asked = Asked { request, client, answer };
+            if sender.send(asked).await.is_err() {
+                return Ok(());
+            }
+            match answered.await {
+                Ok(answer) => answer,
+                Err(_) => return Ok(()),
+            }
+        }
+        Err(error) => Answer::Refused { exit: 64, message: format!("not a request: {error}") },
+    };
+    let mut bytes = serde_json::to_vec(&answer)?;
+    bytes.push(b'\n');
+    writing.write_all(&bytes).await
+}

@@ -1,0 +1,297 @@
+//! `mark` and `release`: the two verbs that change what is guarded. Both are root's, and nothing is
+//! done that could not be recorded first.
+
+use std::path::Path;
+
+use guard_abi::{ArmWord, Engine, Policy, TaskEntry};
+
+use super::start::node_name;
+use super::survey::block_device;
+use super::{Daemon, NOTICE, log};
+use crate::audit::log::Draft;
+use crate::audit::record::{Actor, Body, Mark, Release};
+use crate::control::{Answer, MarkTarget};
+use crate::host;
+use crate::kernel;
+use crate::state::{HostState, Marks};
+use crate::topology::{DeviceIdentity, Memory};
+
+const USAGE: u8 = 64;
+const NO_INPUT: u8 = 66;
+const INTERNAL: u8 = 70;
+const TRY_AGAIN: u8 = 75;
+
+fn refused(exit: u8, message: impl Into<String>) -> Answer {
+    Answer::Refused { exit, message: message.into() }
+}
+
+fn failed(error: &kernel::GuardError) -> Answer {
+    refused(INTERNAL, error.to_string())
+}
+
+impl Daemon {
+    /// Records before acting; a refusal where that is not possible.
+    fn record_first(&mut self, body: Body) -> Result<(), Answer> {
+        let draft = Draft::now(self.stance(), body);
+        let stance = self.stance();
+        let written = self.recorder.write(vec![draft], stance);
+        self.mind_the_log();
+        match written {
+            Some(_) => Ok(()),
+            None => Err(refused(
+                TRY_AGAIN,
+                format!(
+                    "this must be recorded first, and the audit log cannot be written: {}",
+                    self.recorder.failure().unwrap_or("unknown reason")
+                ),
+            )),
+        }
+    }
+
+    pub(super) fn release(&mut self, device: Option<&str>, confirmed: &str, by: Actor) -> Answer {
+        let refusal = self.why_not_release(device, confirmed);
+        let forgotten = match device {
+            _ if refusal.is_some() => Vec::new(),
+            Some(device) => self.remembered_as(device),
+            None => self.state.memory.remembered.clone(),
+        };
+        let record = Body::Release(Release {
+            by,
+            device: device.map(str::to_owned),
+            forgotten: forgotten.iter().map(describe).collect(),
+            refused: refusal.as_ref().map(|(_, why)| why.clone()),
+        });
+        if let Err(answer) = self.record_first(record) {
+            return answer;
+        }
+        if let Some((exit, why)) = refusal {
+            log(NOTICE, &format!("release refused: {why}"));
+            return refused(exit, why);
+        }
+        match device {
+            Some(device) => self.forget(device, &forgotten),
+            None => self.release_host(),
+        }
+    }
+
+    fn why_not_release(&mut self, device: Option<&str>, confirmed: &str) -> Option<(u8, String)> {
+        let host = node_name();
+        if confirmed != host {
+            return Some((
+                USAGE,
+                format!(
+                    "this host is named '{host}', not '{confirmed}'; nothing was released (--confirm-host takes the whole name, as `uname -n` prints it)"
+                ),
+            ));
+        }
+        // Who lives is looked up, not remembered.
+        self.refresh_processes("a release was asked for");
+        match device {
+            Some(device) => self.why_not_forget(device),
+            None => self.why_not_idle(),
+        }
+    }
+
+    fn why_not_idle(&self) -> Option<(u8, String)> {
+        if self.state.host != HostState::Armed {
+            return None;
+        }
+        let living: Vec<String> = self
+            .databases()
+            .iter()
+            .map(|database| format!("{} {}", database.name, database.pid))
+            .collect();
+        let who = if living.is_empty() { "a database".to_owned() } else { living.join(", ") };
+        Some((TRY_AGAIN, format!("{who} lives on this host; stop it first, then release")))
+    }
+
+    fn why_not_forget(&self, device: &str) -> Option<(u8, String)> {
+        let forgotten = self.remembered_as(device);
+        if forgotten.is_empty() && !self.is_marked(device) {
+            return Some((
+                NO_INPUT,
+                format!("{device} is not a remembered device; `dbguard devices` shows which are"),
+            ));
+        }
+        let live = self.surveyed.critical_identities();
+        let in_use = live.iter().find(|live| forgotten.iter().any(|old| old.same_device(live)));
+        in_use.map(|identity| {
+            (TRY_AGAIN, format!("{device} carries critical data now ({}); stop the database first", identity.why))
+        })
+    }
+
+    fn is_marked(&self, device: &str) -> bool {
+        self.state.marks.devices.iter().any(|marked| marked == Path::new(device))
+    }
+
+    /// Remembered identities that a person means by a path, a name, a WWID or a serial number:
+    /// the device, its partitions, its disk.
+    fn remembered_as(&self, device: &str) -> Vec<DeviceIdentity> {
+        let remembered = &self.state.memory.remembered;
+        let name = block_device(Path::new(device))
+            .and_then(|dev| self.surveyed.get(guard_abi::DeviceKey::block(dev)))
+            .map(|known| known.name.to_string());
+        let text = device.strip_prefix("/dev/").unwrap_or(device);
+        let name = name.as_deref().unwrap_or(text);
+        let direct = |identity: &DeviceIdentity| {
+            identity.name == name
+                || [&identity.wwid, &identity.serial, &identity.partuuid, &identity.stack_uuid]
+                    .into_iter()
+                    .any(|id| id.as_deref() == Some(text))
+        };
+        let named: Vec<&DeviceIdentity> = remembered.iter().filter(|one| direct(one)).collect();
+        let same_drive = |one: &DeviceIdentity, other: &DeviceIdentity| {
+            let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+            same(&one.wwid, &other.wwid) || same(&one.serial, &other.serial)
+        };
+        remembered
+            .iter()
+            .filter(|one| named.iter().any(|named| one == named || same_drive(one, named)))
+            .cloned()
+            .collect()
+    }
+
+    fn forget(&mut self, device: &str, forgotten: &[DeviceIdentity]) -> Answer {
+        self.state.memory.remembered.retain(|identity| !forgotten.contains(identity));
+        self.state.marks.devices.retain(|marked| marked != Path::new(device));
+        self.save_state();
+        self.survey("a device was released");
+        self.settle("a device was released");
+        log(NOTICE, &format!("{device} was released"));
+        Answer::Done(format!("{device} is no longer remembered"))
+    }
+
+    fn release_host(&mut self) -> Answer {
+        match self.try_release_host() {
+            Ok(HostState::Idle) => Answer::Done(format!("{} is released: idle", node_name())),
+            Ok(_) => refused(TRY_AGAIN, "a database was started meanwhile; the host stays armed"),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn try_release_host(&mut self) -> kernel::Result<HostState> {
+        // Read before the last look at who lives: a server that starts after this raises it, and
+        // the kernel half goes on refusing whatever is written here.
+        let released_gen = self.guard.arm_word(ArmWord::ArmGen)?;
+        let tasks = self.guard.tasks()?;
+        if tasks.iter().any(|(pid, entry)| entry.engine != 0 && self.is_alive(*pid, entry)) {
+            return Ok(HostState::Armed);
+        }
+        self.state.memory = Memory::default();
+        self.state.data_seen = false;
+        self.state.memory_lost = false;
+        let executables = std::mem::take(&mut self.state.marks.executables);
+        self.state.marks = Marks { executables, ..Marks::default() };
+        let policy = Policy { released_gen, ..self.guard.policy()? };
+        self.guard.set_policy(&policy)?;
+        self.set_health("state-lost", None);
+        if self.guard.is_enforcing()? {
+            self.refresh_processes("a database was started during a release");
+            return Ok(self.state.host);
+        }
+        self.change_state(HostState::Idle, "released");
+        self.save_state();
+        self.survey("released");
+        Ok(self.state.host)
+    }
+
+    pub(super) fn mark(&mut self, target: &MarkTarget, by: Actor) -> Answer {
+        let (what, object) = match target {
+            MarkTarget::Pid(pid) => ("pid", pid.to_string()),
+            MarkTarget::Data(path) => ("data", path.display().to_string()),
+            MarkTarget::Device(path) => ("device", path.display().to_string()),
+            MarkTarget::Exe(path) => ("exe", path.display().to_string()),
+        };
+        if let Some(why) = self.why_not_mark(target) {
+            return refused(NO_INPUT, why);
+        }
+        let record = Mark { by, what: what.to_owned(), object: object.clone() };
+        if let Err(answer) = self.record_first(Body::Mark(record)) {
+            return answer;
+        }
+        match self.try_mark(target) {
+            Ok(()) => {
+                log(NOTICE, &format!("marked {what} {object}"));
+                let state = self.state.host.as_str();
+                Answer::Done(format!("{what} {object} is marked as critical; the host is {state}"))
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn why_not_mark(&self, target: &MarkTarget) -> Option<String> {
+        match target {
+            MarkTarget::Pid(pid) if !self.roots.proc.join(pid.to_string()).is_dir() => {
+                Some(format!("there is no process {pid}"))
+            }
+            MarkTarget::Pid(pid) if *pid <= 2 => Some(format!("process {pid} is no database")),
+            MarkTarget::Data(path) if !path.is_dir() => {
+                Some(format!("{} is not a directory", path.display()))
+            }
+            MarkTarget::Device(path) if block_device(path).is_none() => {
+                Some(format!("{} is not a block device", path.display()))
+            }
+            MarkTarget::Exe(path) if !path.is_file() => {
+                Some(format!("{} is not a file", path.display()))
+            }
+            _ => None,
+        }
+    }
+
+    fn try_mark(&mut self, target: &MarkTarget) -> kernel::Result<()> {
+        match target {
+            MarkTarget::Pid(pid) => {
+                let name = std::fs::read_to_string(self.roots.proc.join(format!("{pid}/comm")))
+                    .unwrap_or_default();
+                let engine = self.engines.by_name(name.trim()).unwrap_or(Engine::Custom);
+                let tracked = self.guard.tasks()?;
+                let known = tracked.iter().find(|(tracked, _)| tracked == pid);
+                let entry = known.map(|(_, entry)| *entry).unwrap_or_default();
+                // Held before tracked: there is no moment at which it counts and is not guarded.
+                self.hold()?;
+                self.guard.track_task(*pid, TaskEntry { engine: engine as u32, ..entry })?;
+                if let Some(process) = host::inspect(&self.roots, *pid, engine) {
+                    self.state.data_seen |= !super::life::data_of(&process).is_empty();
+                }
+            }
+            MarkTarget::Data(path) => self.mark_data(|marks| &mut marks.data, path)?,
+            MarkTarget::Device(path) => self.mark_data(|marks| &mut marks.devices, path)?,
+            MarkTarget::Exe(path) => {
+                add(&mut self.state.marks.executables, path);
+                self.save_state();
+                self.build_tables();
+                self.set_executables();
+                if self.track_running()? > 0 {
+                    self.hold()?;
+                }
+            }
+        }
+        self.refresh_processes("marked by hand");
+        Ok(())
+    }
+
+    fn mark_data(
+        &mut self,
+        list: fn(&mut Marks) -> &mut Vec<std::path::PathBuf>,
+        path: &Path,
+    ) -> kernel::Result<()> {
+        add(list(&mut self.state.marks), path);
+        self.state.data_seen = true;
+        self.save_state();
+        self.hold()
+    }
+}
+
+fn add(list: &mut Vec<std::path::PathBuf>, path: &Path) {
+    if !list.iter().any(|known| known == path) {
+        list.push(path.to_owned());
+    }
+}
+
+fn describe(identity: &DeviceIdentity) -> String {
+    let id = [&identity.wwid, &identity.serial, &identity.stack_uuid, &identity.partuuid]
+        .into_iter()
+        .find_map(Option::as_deref)
+        .unwrap_or("no identifier");
+    format!("{} ({id}): {}", identity.name, identity.why)
+}

@@ -1,0 +1,196 @@
+//! Devices and their uses, read from the host, judged, and told to the kernel half.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use guard_abi::{ArmWord, DeviceEntry, DeviceKey, Engine, Policy};
+
+use super::{Daemon, WARNING, log};
+use crate::host;
+use crate::kernel;
+use crate::topology::{
+    Classification, Inventory, MountTable, RawUse, Roots, Scope, TopologyError, Uses, classify,
+    kernel_dev,
+};
+
+/// The first change of a quiet time is followed at once; what follows within this time is taken
+/// together.
+const BURST: Duration = Duration::from_millis(40);
+/// Devices that keep changing while they are read are judged as they were seen last.
+const ATTEMPTS: usize = 4;
+
+/// What went wrong with a survey.
+#[derive(Debug, thiserror::Error)]
+enum SurveyError {
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    #[error(transparent)]
+    Kernel(#[from] kernel::GuardError),
+}
+
+impl Daemon {
+    /// Follows a change: now, or together with what else changes in this moment.
+    pub(super) fn something_changed(&mut self, why: &str) {
+        let now = Instant::now();
+        match self.due.quiet_until {
+            Some(until) if until > now => {
+                self.due.survey.get_or_insert(until);
+            }
+            _ => self.survey(why),
+        }
+    }
+
+    /// Reads, judges, tells. Where that fails, what was told before stays.
+    pub(super) fn survey(&mut self, why: &str) {
+        let begun = Instant::now();
+        self.due.survey = None;
+        let outcome = self.try_survey();
+        let problem = outcome.as_ref().err().map(|error| {
+            format!("{error}; devices stay classified as they were before ({why})")
+        });
+        self.set_health("classification", problem);
+        let now = Instant::now();
+        let pause = BURST.max(2 * (now - begun));
+        self.due.quiet_until = Some(now + pause);
+        if let Ok(true) = outcome {
+            self.due.survey = Some(now + pause);
+        }
+    }
+
+    /// True where devices have changed again meanwhile.
+    fn try_survey(&mut self) -> Result<bool, SurveyError> {
+        let mut generation = self.guard.arm_word(ArmWord::DeviceGen)?;
+        for _ in 1..ATTEMPTS {
+            let classification = self.judge()?;
+            let after = self.guard.arm_word(ArmWord::DeviceGen)?;
+            if after == generation {
+                self.tell_kernel(classification)?;
+                return Ok(self.guard.arm_word(ArmWord::DeviceGen)? != generation);
+            }
+            generation = after;
+        }
+        let classification = self.judge()?;
+        self.tell_kernel(classification)?;
+        Ok(true)
+    }
+
+    fn judge(&mut self) -> Result<Classification, TopologyError> {
+        let inventory = Inventory::scan(&self.roots)?;
+        let mut uses = Uses::of_host(&self.roots, &inventory)?;
+        for process in &self.processes {
+            uses.add_process(process);
+        }
+        for path in self.config.data_directories.iter().chain(&self.state.marks.data) {
+            uses.add_marked_path(&self.roots, path);
+        }
+        for path in self.config.raw_devices.iter().chain(&self.state.marks.devices) {
+            if let Some(dev) = block_device(path) {
+                let name = "marked".to_owned();
+                uses.raw.push(RawUse { dev, engine: Engine::Custom, name, pid: None });
+            }
+        }
+        if self.state.memory_lost && !self.memory_rebuilt {
+            let all = inventory.identities(Scope::Content);
+            let all = all.into_iter().map(|mut identity| {
+                "may have carried data: the state file was lost".clone_into(&mut identity.why);
+                identity
+            });
+            self.remember(all.collect());
+            self.memory_rebuilt = true;
+        }
+        Ok(classify(&inventory, &uses, &self.state.memory))
+    }
+
+    fn tell_kernel(&mut self, classification: Classification) -> kernel::Result<()> {
+        self.guard.set_char_majors(&classification.char_majors)?;
+        let policy = self.guard.policy()?;
+        if policy.dm_major != classification.dm_major {
+            self.guard.set_policy(&Policy { dm_major: classification.dm_major, ..policy })?;
+        }
+        let wanted: Vec<(DeviceKey, DeviceEntry)> =
+            classification.devices.iter().map(|device| (device.key, device.entry)).collect();
+        let report = self.guard.sync_devices(&wanted)?;
+        let no_room = (report.no_room > 0).then(|| {
+            format!("the kernel's table has no room for {} devices; they are refused like unknown ones", report.no_room)
+        });
+        let doubts = (!classification.problems.is_empty()).then(|| classification.problems.join("; "));
+        let identities = classification.critical_identities();
+        let arguments_changed =
+            classification.free_lv_arguments != self.surveyed.free_lv_arguments;
+        self.surveyed = classification;
+        self.set_health("devices-table", no_room);
+        self.set_health("topology", doubts);
+        if !identities.is_empty() {
+            self.state.data_seen = true;
+        }
+        self.remember(identities);
+        if arguments_changed {
+            self.set_tools();
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, identities: Vec<crate::topology::DeviceIdentity>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.state.memory.learn(identities, now) {
+            self.save_state();
+        }
+    }
+
+    /// Tells the kernel half which executables are servers and which are trusted tools.
+    pub(super) fn set_executables(&mut self) {
+        let mounts = self.mount_table();
+        let engines = self.engines.resolve(&mounts);
+        let problem = self.guard.set_engines(&engines.names, &engines.exes).err();
+        for absent in &engines.problems {
+            log(WARNING, absent);
+        }
+        self.set_health("engines", problem.map(|error| error.to_string()));
+        self.watch_paths.extend(engines.watch);
+        self.set_tools();
+    }
+
+    fn set_tools(&mut self) {
+        let mounts = self.mount_table();
+        let tools = self.tools.resolve(Path::new("/"), &mounts, &self.surveyed.free_lv_arguments);
+        let problem = self.guard.set_tools(&tools.rules, &tools.verbs, &tools.arguments).err();
+        self.set_health("tools", problem.map(|error| error.to_string()));
+        self.watch_paths.extend(tools.watch);
+        self.watch_paths.sort();
+        self.watch_paths.dedup();
+    }
+
+    fn mount_table(&self) -> MountTable {
+        // An empty table makes identities fall back on stat(2).
+        MountTable::read(&self.roots, "self").unwrap_or_default()
+    }
+
+    /// Processes that were there before the kernel half, or before their executable was marked.
+    pub(super) fn track_running(&mut self) -> kernel::Result<usize> {
+        let running = host::find_running(&self.roots, &self.engines);
+        let tracked = self.guard.tasks()?;
+        let mut added = 0;
+        for process in &running {
+            let known = tracked.iter().find(|(pid, _)| *pid == process.pid).map(|(_, entry)| *entry);
+            let entry = known.unwrap_or_default();
+            if entry.engine == 0 {
+                let engine = process.engine as u32;
+                self.guard.track_task(process.pid, guard_abi::TaskEntry { engine, ..entry })?;
+                added += 1;
+            }
+        }
+        Ok(added)
+    }
+}
+
+/// dev_t, kernel form, of a path to a block device.
+pub fn block_device(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let metadata = std::fs::metadata(path).ok()?;
+    metadata.file_type().is_block_device().then(|| kernel_dev(metadata.rdev()))
+}
+
+/// Files whose change means another picture of the host.
+pub fn announced_files(roots: &Roots) -> [PathBuf; 3] {
+    ["self/mountinfo", "mdstat", "swaps"].map(|name| roots.proc.join(name))
+}

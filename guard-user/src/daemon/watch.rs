@@ -1,0 +1,140 @@
+//! Files whose change the kernel announces: mount tables and swaps by poll(2), executables by
+//! inotify.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify;
+
+/// A file in `/proc` that raises POLLPRI when it changes (`mountinfo`, `mdstat`, `swaps`).
+#[derive(Debug)]
+pub struct Announced {
+    file: File,
+}
+
+impl Announced {
+    /// Opens it; `None` where the kernel has no such file.
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => {
+                let mut announced = Self { file };
+                announced.acknowledge()?;
+                Ok(Some(announced))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads it once, because mdstat announces only what comes after a read.
+    pub fn acknowledge(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut some = [0; 256];
+        self.file.read(&mut some).map(drop)
+    }
+}
+
+impl AsFd for Announced {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Watches executables for being replaced, as package upgrades do: through their directories, since
+/// a replaced file is another one.
+#[derive(Debug)]
+pub struct Executables {
+    fd: OwnedFd,
+    names: HashSet<OsString>,
+    directories: HashSet<PathBuf>,
+}
+
+impl Executables {
+    /// Watches nothing yet.
+    pub fn new() -> io::Result<Self> {
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        Ok(Self { fd: inotify::init(flags)?, names: HashSet::new(), directories: HashSet::new() })
+    }
+
+    /// Watches these paths as well; those that cannot be watched are returned with the reason.
+    pub fn watch(&mut self, paths: &[PathBuf]) -> Vec<(PathBuf, io::Error)> {
+        let events = inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::CLOSE_WRITE
+            | inotify::WatchFlags::ONLYDIR;
+        let mut failed = Vec::new();
+        for path in paths {
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            self.names.insert(name.to_owned());
+            if self.directories.contains(directory) || !directory.is_dir() {
+                continue;
+            }
+            match inotify::add_watch(&self.fd, directory, events) {
+                Ok(_) => {
+                    self.directories.insert(directory.to_owned());
+                }
+                Err(error) => failed.push((path.clone(), error.into())),
+            }
+        }
+        failed
+    }
+
+    /// Reads all that waits; true where a watched name was touched.
+    pub fn drain(&mut self) -> io::Result<bool> {
+        let mut room = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(&self.fd, &mut room);
+        let mut touched = false;
+        loop {
+            match reader.next() {
+                Ok(event) => {
+                    let name = event.file_name().map(|name| OsString::from_vec(name.to_bytes().to_vec()));
+                    // An overflow has no name, and may have been any of them.
+                    touched |= name.is_none_or(|name| self.names.contains(&name));
+                }
+                Err(rustix::io::Errno::AGAIN) => return Ok(touched),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Executables {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn replaced_executables_are_noticed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let tool = dir.path().join("lvm");
+        let mut watch = Executables::new().expect("inotify");
+        assert!(watch.watch(&[tool.clone(), "/nonexistent/x".into()]).is_empty());
+        assert!(!watch.drain().expect("reads"));
+        fs::write(dir.path().join("other"), b"x").expect("written");
+        assert!(!watch.drain().expect("reads"));
+        fs::write(dir.path().join("lvm.new"), b"x").expect("written");
+        fs::rename(dir.path().join("lvm.new"), &tool).expect("moved");
+        assert!(watch.drain().expect("reads"));
+        fs::write(&tool, b"y").expect("written");
+        assert!(watch.drain().expect("reads"));
+    }
+
+    #[test]
+    fn a_missing_file_is_none() {
+        assert!(Announced::open(Path::new("/proc/nonexistent")).expect("no error").is_none());
+        assert!(Announced::open(Path::new("/proc/self/mountinfo")).expect("opens").is_some());
+    }
+}

@@ -1,0 +1,105 @@
+//! The status of a host whose controller does not answer: what is loaded in the kernel.
+
+use guard_abi::{DeviceClass, Engine, maps};
+
+use crate::audit::record::Database;
+use crate::cli::exit::{Exit, Failure};
+use crate::control::{
+    AuditStatus, Device, DeviceCounts, Problem, Protection, Status,
+};
+use crate::kernel::{self, Guard, HookStatus, pin};
+use crate::state::HostState;
+
+/// Reads the pins.
+pub fn without_controller(silence: &str) -> Result<Status, Failure> {
+    let uname = rustix::system::uname();
+    let mut status = Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: uname.nodename().to_string_lossy().into_owned(),
+        controller: false,
+        protection: Protection::Unprotected,
+        mode: "unknown".to_owned(),
+        state: "unknown".to_owned(),
+        route: "none".to_owned(),
+        kernel: format!("{} {}", uname.release().to_string_lossy(), uname.machine().to_string_lossy()),
+        hooks: Vec::new(),
+        problems: Vec::new(),
+        databases: Vec::new(),
+        devices: DeviceCounts::default(),
+        protected: Vec::<Device>::new(),
+        audit: AuditStatus::default(),
+        counters: None,
+    };
+    match std::fs::metadata(pin::map(maps::ARM)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Err(Failure::new(
+                Exit::STATUS_UNKNOWN,
+                format!("{silence}, and what is loaded in the kernel cannot be seen: run this as root"),
+            ));
+        }
+        Err(_) => {
+            status.problems.push(Problem {
+                part: "kernel".to_owned(),
+                detail: format!("UNPROTECTED: nothing is loaded in the kernel, and {silence}; start it: systemctl start dbguard"),
+            });
+            return Ok(status);
+        }
+        Ok(_) => {}
+    }
+    let guard = Guard::open().map_err(Failure::from)?;
+    let unreadable = |error: kernel::GuardError| Failure::new(Exit::STATUS_UNKNOWN, error.to_string());
+    fill(&mut status, &guard, silence).map_err(unreadable)?;
+    Ok(status)
+}
+
+fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()> {
+    status.hooks = guard.links_intact()?;
+    "lsm".clone_into(&mut status.route);
+    let policy = guard.policy()?;
+    let mode = if policy.enforced_ops == 0 { "observe" } else { "enforce" };
+    mode.clone_into(&mut status.mode);
+    let critical: Vec<_> = guard.tasks()?.into_iter().filter(|(_, task)| task.engine != 0).collect();
+    let state = match (guard.is_enforcing()?, critical.is_empty()) {
+        (false, _) => HostState::Idle,
+        (true, true) => HostState::Held,
+        (true, false) => HostState::Armed,
+    };
+    state.as_str().clone_into(&mut status.state);
+    status.databases = critical
+        .into_iter()
+        .map(|(pid, task)| {
+            let engine = u8::try_from(task.engine).ok().and_then(Engine::from_u8);
+            Database {
+                engine: engine.map_or("unknown", Engine::as_str).to_owned(),
+                pid,
+                name: std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                    .map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned()),
+                data: Vec::new(),
+                role: "unknown".to_owned(),
+            }
+        })
+        .collect();
+    for (_, entry) in guard.devices()? {
+        if entry.class == DeviceClass::Free as u32 {
+            status.devices.free += 1;
+        } else {
+            status.devices.protected += 1;
+        }
+    }
+    status.counters = Some(guard.counters()?);
+    let holes: Vec<&str> = status
+        .hooks
+        .iter()
+        .filter(|hook| hook.is_hole())
+        .map(|hook| hook.name.as_str())
+        .collect();
+    let detail = if holes.is_empty() {
+        status.protection = Protection::Degraded;
+        format!("{silence}; the kernel half still refuses; start it: systemctl start dbguard")
+    } else {
+        format!("UNPROTECTED: hooks {} are not attached, and {silence}; run: systemctl restart dbguard", holes.join(", "))
+    };
+    status.problems.push(Problem { part: "controller".to_owned(), detail });
+    debug_assert_eq!(holes.is_empty(), !status.hooks.iter().any(HookStatus::is_hole));
+    Ok(())
+}
