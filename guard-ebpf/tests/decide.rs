@@ -1,0 +1,316 @@
+//! The decision, over its whole domain: every class, flag that matters, grant, access and kind of
+//! node, and every command, against the rules restated one by one.
+
+use guard_abi::{Decision, DeviceClass, Op, PassthroughKind, Reason, device_flag, tool_grant};
+use guard_ebpf::command::Command;
+use guard_ebpf::decide::{
+    ALL_OPS, Access, Act, Object, Subject, Verdict, decide, is_plainly_free, op_bit,
+};
+
+/// Each grant with the flag it holds for.
+const PAIRS: [(u32, u32); 6] = [
+    (tool_grant::LVM, device_flag::LVM_PV),
+    (tool_grant::EXT_ONLINE, device_flag::EXT_MOUNTED),
+    (tool_grant::MD_MEMBER, device_flag::MD_MEMBER),
+    (tool_grant::UNLOCK, device_flag::LUKS),
+    (tool_grant::PREEN, device_flag::PREEN),
+    (tool_grant::SWAP_ON, device_flag::SWAP),
+];
+
+/// Flags that any decision looks at.
+const FLAGS: [u32; 9] = [
+    device_flag::LVM_PV,
+    device_flag::EXT_MOUNTED,
+    device_flag::MD_MEMBER,
+    device_flag::LUKS,
+    device_flag::PREEN,
+    device_flag::SWAP,
+    device_flag::DB_RAW,
+    device_flag::DISK_PROTECTED,
+    device_flag::MD_REDUNDANT,
+];
+
+/// All grants: bits 0 to 7.
+const GRANTS: u32 = 1 << 8;
+
+/// The `n`th combination of `bits`.
+fn combination(bits: &[u32], n: u32) -> u32 {
+    bits.iter()
+        .enumerate()
+        .filter(|(at, _)| n >> at & 1 == 1)
+        .map(|(_, bit)| bit)
+        .sum()
+}
+
+fn objects() -> impl Iterator<Item = Object> {
+    DeviceClass::ALL.iter().flat_map(|class| {
+        PassthroughKind::ALL.iter().flat_map(move |passthrough| {
+            [false, true].into_iter().flat_map(move |device_mapper| {
+                (0..1 << FLAGS.len()).map(move |n| Object {
+                    class: *class,
+                    flags: combination(&FLAGS, n),
+                    passthrough: *passthrough,
+                    device_mapper,
+                })
+            })
+        })
+    })
+}
+
+fn commands() -> Vec<Command> {
+    let mut all = vec![Command::Query, Command::LoseMember, Command::Unreadable];
+    for op in Op::ALL {
+        all.extend([
+            Command::Notable(*op),
+            Command::Harm(*op),
+            Command::Disk(*op),
+            Command::Opcode(*op),
+            Command::Assemble(*op),
+            Command::Unlisted(*op),
+        ]);
+    }
+    all
+}
+
+/// The rule for opens, said the other way round: when may a device be opened like this?
+fn open_is_fine(subject: Subject, object: Object, access: Access) -> bool {
+    let changes_nothing = !access.write && !access.ioctl_only;
+    let has_no_write = matches!(
+        object.passthrough,
+        PassthroughKind::NvmeController | PassthroughKind::NvmeGeneric | PassthroughKind::Bsg
+    );
+    let granted = PAIRS
+        .iter()
+        .any(|(grant, flag)| subject.grants & grant != 0 && object.flags & flag != 0);
+    let queries_drives = subject.grants & tool_grant::DRIVE_QUERY != 0;
+    let made_it = subject.grants & tool_grant::NEW_DM != 0
+        && object.device_mapper
+        && object.class == DeviceClass::Unknown;
+    let owns_it = subject.critical && object.flags & device_flag::DB_RAW != 0;
+    changes_nothing
+        || object.class == DeviceClass::Free
+        || has_no_write
+        || granted
+        || queries_drives
+        || made_it
+        || owns_it
+}
+
+#[test]
+fn opens_over_the_whole_domain() {
+    for object in objects() {
+        for grants in 0..GRANTS {
+            for bits in 0..8_u32 {
+                let subject = Subject {
+                    critical: bits & 1 != 0,
+                    grants,
+                };
+                let access = Access {
+                    write: bits & 2 != 0,
+                    ioctl_only: bits & 4 != 0,
+                };
+                let verdict = decide(subject, object, Act::Open(access));
+                let fine = open_is_fine(subject, object, access);
+                assert_eq!(
+                    verdict.decision,
+                    if fine {
+                        Decision::Allow
+                    } else {
+                        Decision::Deny
+                    },
+                    "{subject:?} {object:?} {access:?} gave {verdict:?}"
+                );
+                if !fine {
+                    check_open_reason(object, access, verdict);
+                }
+            }
+        }
+    }
+}
+
+fn check_open_reason(object: Object, access: Access, verdict: Verdict) {
+    let reason = match (access.write, object.class) {
+        (false, _) => Reason::AccessModeThree,
+        (true, DeviceClass::Unknown) => Reason::UnknownDevice,
+        (true, _) => Reason::ProtectedDevice,
+    };
+    assert_eq!(verdict.reason, reason, "{object:?} {access:?}");
+    let op = match object.passthrough {
+        PassthroughKind::ScsiGeneric => Op::Passthrough,
+        _ => Op::RawWrite,
+    };
+    assert_eq!(verdict.op, op, "{object:?}");
+}
+
+#[test]
+fn more_grants_never_take_anything_away() {
+    for object in objects() {
+        for grants in 0..GRANTS {
+            for more in 0..8 {
+                let access = Access {
+                    write: true,
+                    ioctl_only: false,
+                };
+                let with = |grants| {
+                    let subject = Subject {
+                        critical: false,
+                        grants,
+                    };
+                    decide(subject, object, Act::Open(access)).decision == Decision::Allow
+                };
+                assert!(
+                    !with(grants) || with(grants | 1 << more),
+                    "{object:?}: grants {grants:#x} allow, with bit {more} they do not"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_grant_for_one_kind_of_device_opens_no_other() {
+    let write = Act::Open(Access {
+        write: true,
+        ioctl_only: false,
+    });
+    for (grant, flag) in PAIRS {
+        for n in 0..1 << FLAGS.len() {
+            let flags = combination(&FLAGS, n) & !flag;
+            let object = Object {
+                class: DeviceClass::Protected,
+                flags,
+                passthrough: PassthroughKind::None,
+                device_mapper: false,
+            };
+            let subject = Subject {
+                critical: false,
+                grants: grant,
+            };
+            let verdict = decide(subject, object, write);
+            assert_eq!(
+                verdict.decision,
+                Decision::Deny,
+                "grant {grant:#x}, flags {flags:#x}"
+            );
+        }
+    }
+}
+
+#[test]
+fn commands_over_the_whole_domain() {
+    for object in objects() {
+        for command in commands() {
+            let verdict = decide(Subject::default(), object, Act::Command(command));
+            let expected = expected_for_command(object, command);
+            assert_eq!(
+                (verdict.decision, verdict.reason),
+                expected,
+                "{object:?} {command:?}"
+            );
+        }
+    }
+}
+
+fn expected_for_command(object: Object, command: Command) -> (Decision, Reason) {
+    let fine = (Decision::Allow, Reason::None);
+    let deny = |reason| (Decision::Deny, reason);
+    let told = (Decision::Record, Reason::Notable);
+    let has = |flag| object.flags & flag != 0;
+    if object.class == DeviceClass::Free {
+        return match command {
+            _ if !has(device_flag::DISK_PROTECTED) => fine,
+            Command::Disk(_) | Command::Opcode(_) | Command::Unlisted(_) => {
+                deny(Reason::ReachesProtectedDisk)
+            }
+            Command::Unreadable => deny(Reason::UnreadableArgument),
+            _ => fine,
+        };
+    }
+    let unknown = object.class == DeviceClass::Unknown;
+    let not_free = if unknown {
+        Reason::UnknownDevice
+    } else {
+        Reason::ProtectedDevice
+    };
+    match command {
+        Command::Query => fine,
+        Command::Assemble(_) if unknown => fine,
+        Command::Notable(_) => told,
+        Command::LoseMember if has(device_flag::MD_REDUNDANT) => told,
+        Command::LoseMember => deny(Reason::NotRedundant),
+        Command::Harm(_) | Command::Disk(_) | Command::Assemble(_) => deny(not_free),
+        Command::Opcode(_) => deny(Reason::OpcodeNotReadOnly),
+        Command::Unlisted(_) => deny(Reason::CommandNotListed),
+        Command::Unreadable => deny(Reason::UnreadableArgument),
+    }
+}
+
+#[test]
+fn who_asks_does_not_matter_to_a_command() {
+    let mighty = Subject {
+        critical: true,
+        grants: u32::MAX,
+    };
+    for object in objects() {
+        for command in commands() {
+            let act = Act::Command(command);
+            assert_eq!(
+                decide(Subject::default(), object, act),
+                decide(mighty, object, act)
+            );
+        }
+    }
+}
+
+#[test]
+fn plainly_free_devices_are_never_refused_anything() {
+    for object in objects().filter(|object| is_plainly_free(*object)) {
+        for command in commands() {
+            assert_eq!(
+                decide(Subject::default(), object, Act::Command(command)),
+                Verdict::ALLOW
+            );
+        }
+        for bits in 0..4_u32 {
+            let access = Access {
+                write: bits & 1 != 0,
+                ioctl_only: bits & 2 != 0,
+            };
+            assert_eq!(
+                decide(Subject::default(), object, Act::Open(access)),
+                Verdict::ALLOW
+            );
+        }
+    }
+}
+
+#[test]
+fn modes_differ_in_the_returned_value_alone() {
+    for op in Op::ALL {
+        let denied = Verdict {
+            decision: Decision::Deny,
+            reason: Reason::ProtectedDevice,
+            op: *op,
+        };
+        assert_eq!(denied.under(ALL_OPS), denied);
+        assert_eq!(denied.under(op_bit(*op)), denied);
+        let observed = denied.under(ALL_OPS & !op_bit(*op));
+        assert_eq!(
+            observed,
+            Verdict {
+                decision: Decision::WouldDeny,
+                ..denied
+            }
+        );
+        for decision in [Decision::Allow, Decision::Record] {
+            let verdict = Verdict { decision, ..denied };
+            assert_eq!(verdict.under(0), verdict);
+        }
+    }
+}
+
+#[test]
+fn each_operation_has_a_bit_of_its_own() {
+    let bits: u32 = Op::ALL.iter().map(|op| op_bit(*op)).sum();
+    assert_eq!(bits.count_ones() as usize, Op::ALL.len());
+}
