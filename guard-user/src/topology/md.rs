@@ -46,6 +46,13 @@ impl MdArray {
         }
     }
 
+    /// Holds the disks of arrays with external metadata and carries nothing itself
+    /// (`external:imsm`; the arrays in it read `external:/md127/0`).
+    pub fn is_container(&self) -> bool {
+        &*self.level == "container"
+            || self.metadata.strip_prefix("external:").is_some_and(|rest| !rest.starts_with(['/', '-']))
+    }
+
     /// One more member may fail or leave without loss of data.
     pub fn is_redundant(&self) -> bool {
         // An array that is being reshaped is in two layouts at once.

@@ -112,6 +112,10 @@ impl<'a> Explainer<'a> {
                 above += 1;
             }
         }
+        if bits & (mark::HELD | mark::OVERLAY) == mark::HELD && above == 0 {
+            let upper = protected(&device.above).next();
+            why.extend(upper.map(|upper| Why::Below { name: shown(self.inventory, upper) }));
+        }
         if (bits & mark::OVERLAY != 0 && above == 0) || why.is_empty() {
             let lower = protected(&device.below).next();
             why.extend(lower.map(|lower| Why::LiesOver {

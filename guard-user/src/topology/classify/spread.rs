@@ -12,7 +12,8 @@ use super::super::inventory::{BlockDevice, Inventory, Kind, VolumeGroup};
 use super::super::labels::Signature;
 use super::super::lvm::{LvmUuid, is_internal, split_dm_name};
 use super::super::reasons::Why;
-use super::seeds::Seeds;
+use super::seeds::{Seeds, roots_of};
+use super::shown;
 
 /// Marks of a device. A device is protected if it has one of [`mark::PROTECTED`].
 pub(super) mod mark {
@@ -37,8 +38,11 @@ pub(super) mod mark {
     /// Not protected itself, but on a drive that is.
     pub(in super::super) const DRIVE: u16 = 1 << 9;
 
+    /// It lies below a device that merely lies over a protected one.
+    pub(in super::super) const HELD: u16 = 1 << 10;
+
     /// Any of these: protected.
-    pub(in super::super) const PROTECTED: u16 = CONTENT | TABLE | OVERLAY;
+    pub(in super::super) const PROTECTED: u16 = CONTENT | TABLE | OVERLAY | HELD;
     /// Passed on to what lies below.
     pub(super) const INHERITED: u16 = USED | CRITICAL | MEMORY;
 }
@@ -61,73 +65,122 @@ impl Marks {
 /// Spreads the seeds until nothing changes. Reasons that are found on the way (a volume group in
 /// use, members of a pool) become seeds too, so that they are told like the others.
 pub(super) fn spread(inventory: &Inventory, seeds: &mut Seeds) -> Marks {
+    let count = inventory.devices.len();
     let mut work = Work {
         inventory,
-        marks: Marks {
-            bits: vec![0; inventory.devices.len()],
-        },
+        marks: Marks { bits: vec![0; count] },
+        seeded: vec![Seeded::default(); count],
+        users: vec![0; count],
         queue: VecDeque::new(),
+        upwards: false,
     };
-    let mut next = 0;
+    let mut next = work.sow(seeds, 0);
+    // Downwards first: what is remembered must be known before what lies over it is judged.
+    work.run();
+    work.upwards = true;
+    work.queue.extend(0..count as u32);
     loop {
-        while next < seeds.marks.len() {
-            let (index, bits, _) = seeds.marks[next];
-            work.add(index as usize, bits);
-            next += 1;
-        }
         work.run();
         seeds.marks.extend(work.group_members());
         work.find_opaque(seeds);
         seeds.marks.extend(work.opaque_members(seeds));
+        let below_files = work.below_files(seeds);
+        seeds.marks.extend(below_files);
         if next == seeds.marks.len() {
             break;
         }
+        next = work.sow(seeds, next);
     }
     work.mark_drives();
     work.marks
 }
 
+/// Where the protection of all of a device comes from, other than from devices above it.
+#[derive(Clone, Copy, Default)]
+struct Seeded {
+    by_use: bool,
+    by_memory: bool,
+}
+
 struct Work<'a> {
     inventory: &'a Inventory,
     marks: Marks,
+    seeded: Vec<Seeded>,
+    /// Devices above that count as users, see [`is_user`].
+    users: Vec<u32>,
     queue: VecDeque<u32>,
+    upwards: bool,
 }
 
+/// Used, by itself or through what lies above; not merely over a protected device.
+const USER: u16 = mark::CONTENT | mark::TABLE;
+
 impl Work<'_> {
-    fn add(&mut self, index: usize, bits: u16) {
-        let before = self.marks.bits[index];
-        if before | bits != before {
-            self.marks.bits[index] = before | bits;
-            self.queue.push_back(index as u32);
+    /// Adds the seeds from `next` on; gives the place of the next ones.
+    fn sow(&mut self, seeds: &Seeds, next: usize) -> usize {
+        for (index, bits, _) in &seeds.marks[next..] {
+            let seeded = &mut self.seeded[*index as usize];
+            if bits & mark::CONTENT != 0 {
+                seeded.by_memory |= bits & mark::MEMORY != 0;
+                seeded.by_use |= bits & mark::MEMORY == 0;
+            }
+            self.add(*index as usize, *bits);
         }
+        seeds.marks.len()
     }
 
-    /// Each device is queued at most once for each mark it gains, so this is linear in the edges.
-    fn run(&mut self) {
-        while let Some(index) = self.queue.pop_front() {
-            let index = index as usize;
-            let inventory = self.inventory;
-            let device = inventory.device(index);
-            if self.marks.is_protected(index) {
-                let bits = self.marks.of(index) & mark::INHERITED;
-                let how = if is_partition(device) {
-                    mark::TABLE
-                } else {
-                    mark::CONTENT
-                };
-                for below in &device.below {
-                    self.add(*below as usize, bits | how);
-                }
-                for above in &device.above {
-                    if self.overlaps(*above as usize) {
-                        self.add(*above as usize, mark::OVERLAY);
-                    }
+    fn add(&mut self, index: usize, bits: u16) {
+        let before = self.marks.bits[index];
+        let after = before | bits;
+        if after == before {
+            return;
+        }
+        self.marks.bits[index] = after;
+        self.queue.push_back(index as u32);
+        let device = self.inventory.device(index);
+        if !is_user(device, before) && is_user(device, after) {
+            for below in &device.below {
+                let users = &mut self.users[*below as usize];
+                *users += 1;
+                // "Used by another" changes its answer at the first user and at the second.
+                if *users <= 2 {
+                    self.queue.push_back(*below);
                 }
             }
         }
     }
 
-    /// A write to this device would land in protected data.
+    /// A device is queued once for each mark and twice for its users, so this is linear in the
+    /// edges.
+    fn run(&mut self) {
+        while let Some(index) = self.queue.pop_front() {
+            let index = index as usize;
+            if !self.marks.is_protected(index) {
+                continue;
+            }
+            let device = self.inventory.device(index);
+            let bits = self.marks.of(index) & mark::INHERITED;
+            let how = match (is_partition(device), self.marks.of(index) & USER != 0) {
+                (_, false) => mark::HELD,
+                (true, true) => mark::TABLE,
+                (false, true) => mark::CONTENT,
+            };
+            for below in &device.below {
+                self.add(*below as usize, bits | how);
+            }
+            if !self.upwards {
+                continue;
+            }
+            for above in &device.above {
+                if self.overlaps(*above as usize) {
+                    self.add(*above as usize, mark::OVERLAY);
+                }
+            }
+        }
+    }
+
+    /// A write to this device would land in data that is protected for another reason than this
+    /// device itself.
     fn overlaps(&self, upper: usize) -> bool {
         let device = self.inventory.device(upper);
         let mut lower = device
@@ -137,12 +190,33 @@ impl Work<'_> {
             .filter(|below| self.marks.is_protected(*below));
         if is_partition(device) {
             // Protected merely as the disk of another partition: this one is beside it.
-            return lower.any(|disk| self.marks.of(disk) & mark::PROTECTED != mark::TABLE);
+            let whole = mark::CONTENT | mark::OVERLAY;
+            return lower.any(|disk| self.marks.of(disk) & whole != 0);
         }
         match lvm(device) {
             Some(volume) => lower.any(|lower| !self.is_disjoint(device, &volume, lower)),
-            None => lower.next().is_some(),
+            None => lower.any(|lower| self.is_used_by_another(upper, lower)),
         }
+    }
+
+    fn is_used_by_another(&self, upper: usize, lower: usize) -> bool {
+        let seeded = self.seeded[lower];
+        // What is remembered below a remembered device is remembered because of it.
+        let remembered = seeded.by_memory && self.marks.of(upper) & mark::MEMORY == 0;
+        let counts = is_user(self.inventory.device(upper), self.marks.of(upper));
+        // The volumes of a container and the container lie on the same disks by right.
+        let is_array = matches!(self.inventory.device(upper).kind, Kind::Md(_));
+        let in_container = || {
+            self.inventory.device(lower).above.iter().any(|above| {
+                self.marks.is_protected(*above as usize)
+                    && is_container(self.inventory.device(*above as usize))
+            })
+        };
+        seeded.by_use
+            || remembered
+            || self.marks.of(lower) & mark::OVERLAY != 0
+            || self.users[lower] > u32::from(counts)
+            || (!is_array && in_container())
     }
 
     /// A logical volume that shares no extent with what is protected on a device below it.
@@ -168,9 +242,10 @@ impl Work<'_> {
             };
         }
         let bits = self.marks.of(lower);
-        // A device that is mounted or written raw is no physical volume, whatever the UUID of the
-        // node above claims.
-        let physical = bits & mark::CONTENT != 0 && bits & (mark::DIRECT | mark::OVERLAY) == 0;
+        // A device that is mounted, partitioned or under another stack is no physical volume,
+        // whatever the UUID of the node above claims.
+        let otherwise = mark::DIRECT | mark::OVERLAY | mark::TABLE | mark::HELD;
+        let physical = bits & mark::CONTENT != 0 && bits & otherwise == 0;
         physical && matches!(below.signature, Signature::LvmMember | Signature::Unknown)
     }
 
@@ -219,6 +294,26 @@ impl Work<'_> {
         }
         found.sort_by(|one, other| (one.0, &one.2).cmp(&(other.0, &other.2)));
         found.dedup();
+        found
+    }
+
+    /// A protected loop device over a file: the file system that the file lies on carries it.
+    fn below_files(&self, seeds: &mut Seeds) -> Vec<(u32, u16, Why)> {
+        let mut found = Vec::new();
+        for (index, device) in self.inventory.devices.iter().enumerate() {
+            let bits = self.marks.of(index) & mark::INHERITED;
+            let Some(location) = device.file_on.as_deref().filter(|_| bits != 0) else { continue };
+            for root in roots_of(self.inventory, location, seeds) {
+                if self.marks.of(root as usize) & bits == bits {
+                    continue;
+                }
+                let own = seeds.marks.iter().filter(|(at, ..)| *at as usize == index);
+                let reasons = own.map(|(_, _, why)| why.clone());
+                let below = Why::Below { name: shown(self.inventory, index) };
+                let marks = mark::CONTENT | bits;
+                found.extend(reasons.chain([below]).map(|why| (root, marks, why)));
+            }
+        }
         found
     }
 
@@ -327,6 +422,19 @@ pub(super) fn is_partition(device: &BlockDevice) -> bool {
             }),
         _ => false,
     }
+}
+
+/// A protected device that makes what lies below it used by another for its neighbours. Neither a
+/// container, which shares its disks with its arrays, nor a partition that is protected merely as
+/// an alias: whatever made it one counts already.
+fn is_user(device: &BlockDevice, bits: u16) -> bool {
+    let alias = is_partition(device) && bits & mark::PROTECTED == mark::OVERLAY;
+    bits & mark::PROTECTED != 0 && !alias && !is_container(device)
+}
+
+/// The container of MD arrays with external metadata (IMSM, DDF): holds the same disks as they.
+fn is_container(device: &BlockDevice) -> bool {
+    matches!(&device.kind, Kind::Md(array) if array.is_container())
 }
 
 /// A device-mapper node that LVM made.

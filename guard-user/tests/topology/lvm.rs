@@ -1,0 +1,207 @@
+//! LVM: siblings are free, internals follow their volume, groups hold together.
+
+use super::tree::{Tree, lvm_id};
+
+const GROUP: &str = "
+    disk sda 8:0
+    part sda1 8:1 of=sda
+    udev 8:1 ID_FS_TYPE=LVM2_member
+    disk sdb 8:16
+    udev 8:16 ID_FS_TYPE=LVM2_member
+    dm dm-0 253:0 lvm=vg0/data over=sda1
+    dm dm-1 253:1 lvm=vg0/spare over=sda1,sdb
+";
+
+#[test]
+fn a_volume_beside_a_protected_one_is_free() {
+    let verdicts = Tree::new(GROUP).judge(&["dm-0"]);
+    verdicts.expect(
+        "dm-0: protected critical
+         dm-1: free disk-protected
+         sda1: protected critical lvm-pv
+         sda: protected critical
+         sdb: protected lvm-pv",
+    );
+    assert_eq!(verdicts.why("sdb"), ["physical volume of group vg0, which is in use"]);
+    assert_eq!(
+        verdicts.0.free_lv_arguments,
+        ["vg0/spare", "/dev/vg0/spare", "/dev/mapper/vg0-spare"]
+    );
+}
+
+#[test]
+fn names_with_dashes_are_spelt_both_ways() {
+    let tree = Tree::new("disk sda 8:0\ndm dm-0 253:0 lvm=my-vg/a-b over=sda");
+    assert_eq!(
+        tree.judge(&[]).0.free_lv_arguments,
+        ["my-vg/a-b", "/dev/my-vg/a-b", "/dev/mapper/my--vg-a--b"]
+    );
+}
+
+#[test]
+fn two_groups_of_one_name_give_no_argument() {
+    let tree = Tree::new(&format!(
+        "disk sda 8:0
+         dm dm-0 253:0 lvm=vg0/a over=sda
+         dm dm-1 253:1 name=vg0-b uuid=LVM-{}{} over=sda",
+        lvm_id("other"),
+        lvm_id("b")
+    ));
+    assert!(tree.judge(&[]).0.free_lv_arguments.is_empty());
+}
+
+#[test]
+fn a_snapshot_is_free_until_it_is_mounted_and_its_origin_is_not() {
+    let text = "
+        disk sda 8:0
+        udev 8:0 ID_FS_TYPE=LVM2_member
+        dm dm-1 253:1 lvm=vg0/data/real over=sda
+        dm dm-0 253:0 lvm=vg0/data over=dm-1
+        dm dm-3 253:3 lvm=vg0/snap/cow over=sda
+        dm dm-2 253:2 lvm=vg0/snap over=dm-1,dm-3
+    ";
+    let tree = Tree::new(text);
+    let verdicts = tree.judge(&["dm-0"]);
+    verdicts.expect(
+        "dm-0: protected critical
+         dm-1: protected critical
+         dm-2: free disk-protected
+         dm-3: free disk-protected
+         sda: protected critical lvm-pv",
+    );
+    assert_eq!(verdicts.0.free_lv_arguments[0], "vg0/snap");
+    assert_eq!(verdicts.0.free_lv_arguments.len(), 3);
+    let mounted = Tree::new(&format!("{text}\nmount 253:2 /backup xfs /dev/dm-2 ro"));
+    let verdicts = mounted.judge(&["dm-0"]);
+    verdicts.expect("dm-2: protected in-use\ndm-3: protected in-use");
+    assert!(verdicts.0.free_lv_arguments.is_empty());
+    // The snapshot alone is mounted: writing to the origin would write through.
+    mounted.judge(&[]).expect("dm-0: protected");
+}
+
+#[test]
+fn a_thin_pool_is_protected_under_all_its_names_and_its_other_volumes_are_free() {
+    let tree = Tree::new(
+        "disk sda 8:0
+         udev 8:0 ID_FS_TYPE=LVM2_member
+         dm dm-0 253:0 lvm=vg0/pool_tmeta/tmeta over=sda
+         dm dm-1 253:1 lvm=vg0/pool_tdata/tdata over=sda
+         dm dm-2 253:2 lvm=vg0/pool/tpool over=dm-0,dm-1
+         dm dm-3 253:3 lvm=vg0/pool/pool over=dm-2
+         dm dm-4 253:4 lvm=vg0/data over=dm-2
+         dm dm-5 253:5 lvm=vg0/other over=dm-2",
+    );
+    let verdicts = tree.judge(&["dm-4"]);
+    verdicts.expect(
+        "dm-0: protected critical lvm-pv
+         dm-1: protected critical
+         dm-2: protected critical
+         dm-3: protected
+         dm-4: protected critical
+         dm-5: free disk-protected
+         sda: protected critical lvm-pv",
+    );
+    assert_eq!(verdicts.0.free_lv_arguments[0], "vg0/other");
+    assert_eq!(verdicts.0.free_lv_arguments.len(), 3);
+}
+
+#[test]
+fn a_new_pools_parts_are_free_while_lvm_makes_them() {
+    let tree = Tree::new(
+        "disk sda 8:0
+         udev 8:0 ID_FS_TYPE=LVM2_member
+         dm dm-0 253:0 lvm=vg0/data over=sda
+         dm dm-1 253:1 lvm=vg0/new_tmeta/tmeta over=sda",
+    );
+    let verdicts = tree.judge(&["dm-0"]);
+    verdicts.expect("dm-1: free disk-protected");
+    assert!(verdicts.0.free_lv_arguments.is_empty());
+}
+
+#[test]
+fn raid_images_follow_their_volume() {
+    let tree = Tree::new(
+        "disk sda 8:0
+         disk sdb 8:16
+         udev 8:0 ID_FS_TYPE=LVM2_member
+         udev 8:16 ID_FS_TYPE=LVM2_member
+         dm dm-0 253:0 lvm=vg0/data_rimage_0 over=sda
+         dm dm-1 253:1 lvm=vg0/data_rimage_1 over=sdb
+         dm dm-2 253:2 lvm=vg0/data over=dm-0,dm-1
+         dm dm-3 253:3 lvm=vg0/free_rimage_0 over=sda
+         dm dm-4 253:4 lvm=vg0/free over=dm-3",
+    );
+    let verdicts = tree.judge(&["dm-2"]);
+    verdicts.expect(
+        "dm-0: protected critical
+         dm-1: protected critical
+         sdb: protected critical lvm-pv
+         dm-3: free disk-protected
+         dm-4: free disk-protected",
+    );
+    assert_eq!(verdicts.0.free_lv_arguments[0], "vg0/free");
+    assert_eq!(verdicts.0.free_lv_arguments.len(), 3);
+}
+
+#[test]
+fn a_physical_volume_that_does_not_tell_its_group_is_protected_while_any_is_in_use() {
+    let silent = "
+        disk sda 8:0
+        udev 8:0 ID_FS_TYPE=LVM2_member
+        disk sdb 8:16
+        udev 8:16 ID_FS_TYPE=LVM2_member
+        disk sdc 8:32
+        udev 8:32 ID_FS_TYPE=
+        dm dm-0 253:0 lvm=vg0/data over=sda
+    ";
+    let tree = Tree::new(silent);
+    tree.judge(&["dm-0"]).expect("sdb: protected lvm-pv\nsdc: free");
+    tree.judge(&[]).expect("sdb: free\nsda: free");
+    for (group, expected) in [("vg0", "protected lvm-pv"), ("vg9", "free")] {
+        let tree = Tree::new(silent);
+        tree.write("run/lvm/pvs_online/abc", &format!("8:16\nvg:{group}\n"));
+        tree.judge(&["dm-0"]).expect(&format!("sdb: {expected}"));
+    }
+}
+
+#[test]
+fn the_label_on_the_disk_tells_the_group() {
+    let tree = Tree::new(
+        "disk sda 8:0
+         udev 8:0 ID_FS_TYPE=LVM2_member
+         disk sdb 8:16
+         udev 8:16 ID_FS_TYPE=LVM2_member
+         disk sdc 8:32
+         udev 8:32 ID_FS_TYPE=LVM2_member
+         dm dm-0 253:0 lvm=vg0/data over=sda",
+    );
+    for (name, group) in [("sdb", "vg0"), ("sdc", "vg9")] {
+        std::fs::write(tree.path(&format!("dev/{name}")), label(&lvm_id(group))).unwrap();
+    }
+    tree.judge(&["dm-0"]).expect("sdb: protected lvm-pv\nsdc: free");
+}
+
+/// A physical volume's label and the head of its metadata.
+fn label(group: &str) -> Vec<u8> {
+    let mut image = vec![0; 16 * 1024];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(512, b"LABELONE");
+    put(532, &32_u32.to_le_bytes());
+    put(536, b"LVM2 001");
+    put(544 + 40, &1_048_576_u64.to_le_bytes());
+    put(544 + 72, &4096_u64.to_le_bytes());
+    put(4100, b" LVM2 x[5A%r0N*>");
+    put(4096 + 40, &512_u64.to_le_bytes());
+    put(4096 + 512, format!("vg {{\nid = \"{group}\"\n").as_bytes());
+    image
+}
+
+#[test]
+fn crypt_on_a_free_volume_is_free_and_a_mapping_over_a_protected_one_is_not() {
+    let tree = Tree::new(&format!(
+        "{GROUP}
+         dm dm-5 253:5 name=x uuid=CRYPT-LUKS2-1-x over=dm-1
+         dm dm-6 253:6 name=y uuid=CRYPT-LUKS2-2-y over=dm-0"
+    ));
+    tree.judge(&["dm-0"]).expect("dm-5: free disk-protected\ndm-6: protected");
+}
