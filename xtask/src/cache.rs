@@ -3,12 +3,18 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::paths;
+
+/// The file in a slot whose time of change is when the slot was last used.
+const USED: &str = ".used";
+/// How long an unused slot stays.
+const KEPT: Duration = Duration::from_hours(14 * 24);
 
 /// The hash of a recipe. Parts are length-prefixed: moving a byte from one part to the next gives
 /// another key.
@@ -39,11 +45,13 @@ pub fn ensure(
 ) -> Result<PathBuf> {
     let place = slot(kind, key)?;
     if place.is_dir() {
+        touch(&place);
         return Ok(place);
     }
     let base = paths::cache()?;
     let _lock = lock(&base, &format!("{kind}-{key}"))?;
     if place.is_dir() {
+        touch(&place);
         return Ok(place);
     }
     eprintln!("set-up: {what}");
@@ -59,7 +67,29 @@ pub fn ensure(
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     fs::rename(&work, &place)
         .with_context(|| format!("cannot move {} to {}", work.display(), place.display()))?;
+    touch(&place);
+    forget_unused(parent, SystemTime::now());
     Ok(place)
+}
+
+/// Notes that a slot is in use. A cache that another user made is read all the same.
+fn touch(place: &Path) {
+    fs::write(place.join(USED), b"").ok();
+}
+
+/// Removes the slots of one kind that nothing has used for [`KEPT`]: recipes change, and an old
+/// root disk is a gigabyte. What cannot be removed stays.
+fn forget_unused(kind: &Path, now: SystemTime) {
+    let Ok(slots) = fs::read_dir(kind) else {
+        return;
+    };
+    for slot in slots.filter_map(Result::ok).map(|entry| entry.path()) {
+        let used = fs::metadata(slot.join(USED)).and_then(|meta| meta.modified());
+        let unused = used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > KEPT));
+        if unused {
+            fs::remove_dir_all(&slot).ok();
+        }
+    }
 }
 
 /// An exclusive lock, held until the file is dropped or the process ends.
@@ -137,5 +167,20 @@ mod tests {
         fs::write(dir.path().join("sub/b"), "2").unwrap();
         let changed = tree_recipe(dir.path()).unwrap();
         assert!(before != renamed && renamed != changed && before != changed);
+    }
+
+    #[test]
+    fn only_slots_unused_for_long_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["used", "never-marked"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        touch(&dir.path().join("used"));
+        let now = SystemTime::now();
+        forget_unused(dir.path(), now + KEPT / 2);
+        assert!(dir.path().join("used").is_dir());
+        forget_unused(dir.path(), now + KEPT * 2);
+        assert!(!dir.path().join("used").exists());
+        assert!(dir.path().join("never-marked").is_dir());
     }
 }
