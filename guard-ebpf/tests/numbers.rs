@@ -212,6 +212,10 @@ fn drives() {
             ("CDROM_MEDIA_CHANGED", 0x5325, QUERY),
             ("CDROM_DRIVE_STATUS", 0x5326, QUERY),
             ("CDROM_GET_CAPABILITY", 0x5331, QUERY),
+            ("CDROM_LAST_WRITTEN", 0x5395, QUERY),
+            // struct floppy_fdc_state: int × 3, u8 × 2, unsigned long, u32 × 2, u8[4]
+            ("FDGETFDCSTAT", ioc(READ, 2, 0x15, 40), QUERY),
+            ("FDGETFDCSTAT, 32 bits", ioc(READ, 2, 0x15, 32), QUERY),
             (
                 "CDROM_SEND_PACKET",
                 0x5393,

@@ -143,8 +143,12 @@ const fn is_driver_query(cmd: u32) -> bool {
         // include/uapi/linux/hdreg.h: HDIO_GETGEO and the other HDIO_GET_*
         0x301 | 0x302 | 0x304 | 0x305 | 0x307
             ..=0x310 | 0x31A
-            // include/uapi/linux/cdrom.h: CDROM_MEDIA_CHANGED, _DRIVE_STATUS, _GET_CAPABILITY
-            | 0x5325 | 0x5326 | 0x5331
+            // include/uapi/linux/cdrom.h: CDROM_MEDIA_CHANGED, _DRIVE_STATUS, _GET_CAPABILITY,
+            // and CDROM_LAST_WRITTEN, which libblkid sends to every disk
+            | 0x5325 | 0x5326 | 0x5331 | 0x5395
+            // include/uapi/linux/fd.h: FDGETFDCSTAT, 64 and 32 bits; libblkid asks every disk
+            // whether it is a floppy (libblkid/src/probe.c, blkid_probe_set_device)
+            | 0x8028_0215 | 0x8020_0215
             // include/uapi/linux/loop.h: LOOP_CLR_FD (deferred by the kernel while in use),
             // LOOP_GET_STATUS, _STATUS64, _SET_CAPACITY, _SET_DIRECT_IO, _SET_BLOCK_SIZE
             | 0x4C01 | 0x4C03 | 0x4C05 | 0x4C07 | 0x4C08 | 0x4C09
