@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use guard_abi::dev;
 
-use crate::audit::names::printable;
+use crate::audit::names::{printable, sentence};
 use crate::audit::record::{Denial, Record};
 use crate::audit::time::NANOS;
 
@@ -80,7 +80,7 @@ pub fn message(event: &str, denial: &Denial) -> String {
 
 /// Why, in half a sentence that follows the object's name.
 pub fn short_reason(denial: &Denial) -> String {
-    let because = denial.object.why.first().map(|why| format!("it {why}"));
+    let because = denial.object.why.first().map(|why| sentence(why));
     match denial.reason.as_str() {
         "unknown-device" => "it has not been classified yet".to_owned(),
         "reaches-protected-disk" => {

@@ -137,6 +137,17 @@ pub fn user(root: &Path, uid: u32) -> Option<String> {
     })
 }
 
+/// A reason of [`crate::topology::Why`] as a sentence about `it`.
+pub fn sentence(reason: &str) -> String {
+    match reason.split([' ', ',', ':']).next().unwrap_or_default() {
+        "carries" | "may" | "lies" | "passes" => format!("it {reason}"),
+        "below" => format!("it lies {reason}"),
+        "root" => format!("it is the {reason}"),
+        "physical" => format!("it is a {reason}"),
+        _ => format!("it is {reason}"),
+    }
+}
+
 /// Text made safe for a terminal or a message: control characters, among them those of Unicode
 /// that change the direction of writing, are spelled as escapes.
 pub fn printable(text: &str) -> String {
@@ -188,6 +199,18 @@ mod tests {
         .expect("written");
         assert_eq!(user(root.path(), 1000).as_deref(), Some("ann"));
         assert_eq!(user(root.path(), 5), None);
+    }
+
+    #[test]
+    fn reasons_make_sentences() {
+        use crate::topology::Why;
+        let said = |why: Why| sentence(&why.to_string());
+        assert_eq!(said(Why::Mount { point: "/".into() }), "it is the root file system");
+        assert_eq!(said(Why::Mount { point: "/srv".into() }), "it is mounted on /srv");
+        assert_eq!(said(Why::Swap), "it is swap");
+        assert_eq!(said(Why::Below { name: "dm-0".into() }), "it lies below dm-0");
+        let remembered = Why::Remembered { what: "carries /a".into(), weak: true };
+        assert!(said(remembered).starts_with("it is remembered, recognised"));
     }
 
     #[test]

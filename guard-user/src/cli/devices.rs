@@ -30,6 +30,11 @@ fn show(devices: &[Device]) -> String {
     text::columns(&rows, "")
 }
 
+/// The weightiest reason; all of them are in the JSON.
+pub fn first_reason(device: &Device) -> String {
+    device.why.first().map(|why| printable(why)).unwrap_or_default()
+}
+
 /// A device, then what lies on it. A device on several others (RAID, LVM) is shown below each.
 fn branch(devices: &[Device], device: &Device, depth: usize, rows: &mut Vec<Vec<String>>) {
     /// Deeper than any stack; a loop in what the kernel tells ends here.
@@ -39,7 +44,7 @@ fn branch(devices: &[Device], device: &Device, depth: usize, rows: &mut Vec<Vec<
         format!("{}{}", "  ".repeat(depth), device.name),
         size,
         device.class.clone(),
-        printable(&device.why.join("; ")),
+        first_reason(device),
     ]);
     if depth == DEEPEST {
         return;

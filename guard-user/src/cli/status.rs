@@ -1,3 +1,4 @@
+use super::devices::first_reason;
 use super::exit::{Exit, Failure, unexpected};
 use super::{Output, text};
 use crate::audit::names::printable;
@@ -104,7 +105,7 @@ fn protected_rows(status: &Status) -> Vec<Vec<String>> {
         .iter()
         .take(SHOWN)
         .map(|device| {
-            row("", &format!("{:width$}  {}", device.name, printable(&device.why.join("; "))))
+            row("", &format!("{:width$}  {}", device.name, first_reason(device)))
         })
         .collect();
     if status.protected.len() > SHOWN {

@@ -2,10 +2,10 @@ use std::io::ErrorKind;
 
 use super::exit::{Exit, Failure};
 use super::{Output, text};
-use crate::audit::names::printable;
+use crate::audit::names::{printable, sentence};
 use crate::audit::record::{Body, Denial, Record};
 use crate::audit::{event_id, log_path, tail, time};
-use crate::session;
+use crate::session::{self, Session};
 
 /// Explain a refusal: what, why, and what to do next
 ///
@@ -39,6 +39,9 @@ fn by_id(id: &str) -> Result<Record, Failure> {
     })
 }
 
+const NOT_YOURS: &str =
+    "Nothing was refused in your session. The last refusal on this host:\n\n";
+
 /// The last refusal of the caller's session or terminal, otherwise of the host.
 fn last() -> Result<(Record, &'static str), Failure> {
     let me = session::of_this_process();
@@ -50,7 +53,8 @@ fn last() -> Result<(Record, &'static str), Failure> {
         return Ok((record, ""));
     }
     let any = find(|record| matches!(&record.body, Body::Denial(denial) if is_refusal(denial)))?;
-    any.map(|record| (record, "Nothing was refused in your session. The last refusal on this host:\n\n"))
+    let note = if me == Session::default() { "" } else { NOT_YOURS };
+    any.map(|record| (record, note))
         .ok_or_else(|| {
             Failure::new(Exit::NO_INPUT, format!("nothing was refused on this host, says {}", log_path().display()))
         })
@@ -157,9 +161,9 @@ fn why(denial: &Denial) -> String {
         _ => "is protected".to_owned(),
     };
     let mut text = format!("{} {because}", printable(&object.name));
-    if !object.why.is_empty() {
-        text.push_str(": it ");
-        text.push_str(&printable(&object.why.join("; it ")));
+    if let Some(reason) = object.why.first() {
+        text.push_str(": ");
+        text.push_str(&printable(&sentence(reason)));
     }
     text
 }
