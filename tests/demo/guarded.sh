@@ -51,9 +51,7 @@ fact upgrade_from "$(date +%s%N)"
 show_at_terminal "$mistake"
 fact upgrade_status $?
 fact upgrade_until "$(date +%s%N)"
-while read -r status tool; do
-	echo "@step $tool=$status"
-done </var/log/perform_upgrade.log
+sed 's/^/@step /' /var/log/perform_upgrade.log
 
 sleep 2
 rm /run/demo-asking
@@ -68,7 +66,8 @@ show "lsblk --noheadings --output NAME,SIZE,FSTYPE,LABEL,MOUNTPOINT $disk $backu
 say "What dbguard wrote down:"
 show "dbguard audit tail -n 8"
 dbguard audit tail -n 400 --json | sed 's/^/@audit /'
-event=$(dbguard audit tail -n 400 --json | sed -n '/"decision":"deny"/s/.*"event":"\([^"]*\)".*/\1/p' | head -n 1)
+event=$(dbguard audit tail -n 400 --json | grep '"decision":"deny".*"op":"raw-write"' |
+	sed -n 's/.*"event":"\([^"]*\)".*/\1/p' | tail -n 1)
 explained=0
 show "dbguard why $event" || explained=$?
 fact why_status $explained

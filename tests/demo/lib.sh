@@ -72,7 +72,7 @@ disk_fingerprint() {
 
 # What a provisioner finds on the machine: the installer's image, a small bootable-looking disk.
 make_installer_image() {
-	mkdir -p /srv/provision/boot
+	mkdir -p /srv/provision
 	truncate -s 48M /srv/provision/installer.img
 	echo 'start=1MiB, type=83, bootable' | sfdisk --quiet /srv/provision/installer.img
 	mke2fs -q -F -t ext2 -L INSTALLER -E offset=1048576 /srv/provision/installer.img 46M

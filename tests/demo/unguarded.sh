@@ -16,9 +16,7 @@ show "lsblk --noheadings --output NAME,SIZE,FSTYPE,LABEL,MOUNTPOINT $disk $backu
 explain_the_mistake
 show_at_terminal "$mistake"
 fact upgrade_status $?
-while read -r status tool; do
-	echo "@step $tool=$status"
-done </var/log/perform_upgrade.log
+sed 's/^/@step /' /var/log/perform_upgrade.log
 fact disk_after "$(disk_fingerprint)"
 
 say "The restart is held back here to look at the damage. The server is stopped and started, as a"

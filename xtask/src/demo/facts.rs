@@ -47,7 +47,7 @@ pub struct Answer {
 #[derive(Debug, Default)]
 pub struct Facts {
     named: BTreeMap<String, String>,
-    /// Each step of the reinstall script: its tool and exit status, in order.
+    /// Each step of the reinstall script: its command line and exit status, in order.
     pub steps: Vec<(String, i32)>,
     /// The answers of the database, in order.
     pub answers: Vec<Answer>,
@@ -94,13 +94,13 @@ impl Facts {
     }
 
     fn step(&mut self, rest: &str) -> bool {
-        let Some((tool, status)) = rest.split_once('=') else {
+        let Some((status, command)) = rest.split_once(' ') else {
             return false;
         };
         let Ok(status) = status.parse() else {
             return false;
         };
-        self.steps.push((tool.to_owned(), status));
+        self.steps.push((command.to_owned(), status));
         true
     }
 
@@ -149,7 +149,7 @@ mod tests {
         let mut facts = Facts::default();
         for line in [
             "@fact a=1=2",
-            "@step dd=1",
+            "@step 1 dd if=x",
             "@answer 7 20000 5",
             "@audit {\"seq\":3}",
         ] {
@@ -159,7 +159,7 @@ mod tests {
             assert!(!facts.take(line), "{line}");
         }
         assert_eq!(facts.get("a"), "1=2");
-        assert_eq!(facts.steps, [("dd".to_owned(), 1)]);
+        assert_eq!(facts.steps, [("dd if=x".to_owned(), 1)]);
         assert_eq!(
             facts.answers,
             [Answer {

@@ -64,7 +64,7 @@ fn same_script(before: &Facts, after: &Facts) -> Proof {
         facts
             .steps
             .iter()
-            .map(|(tool, _)| tool.clone())
+            .filter_map(|(command, _)| command.split(' ').next().map(str::to_owned))
             .collect::<Vec<_>>()
     };
     proof(
@@ -136,59 +136,56 @@ fn guard_was_up(after: &Facts) -> Proof {
     )
 }
 
-/// True where the record is a refusal of something done by `tool`, or by a child of it.
-fn is_refusal_of(record: &Value, tool: &str, since: u64) -> bool {
-    let arguments = record["process"]["argv"].as_array();
-    let first = arguments
-        .and_then(|argv| argv.first())
-        .and_then(Value::as_str)
+/// True where the record is a refusal of something that this very command line did.
+fn is_refusal_of(record: &Value, command: &str, since: u64) -> bool {
+    let words: Vec<&str> = record["process"]["argv"]
+        .as_array()
+        .map(|argv| argv.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
-    let names = [
-        first.rsplit('/').next().unwrap_or(first),
-        record["process"]["comm"].as_str().unwrap_or_default(),
-    ];
+    let line = words.join(" ");
+    let done = if record["process"]["argv_truncated"] == true {
+        !line.is_empty() && command.starts_with(&line)
+    } else {
+        line == command
+    };
     record["decision"] == "deny"
         && record["seq"].as_u64().is_some_and(|seq| seq > since)
         && record["event"]
             .as_str()
             .is_some_and(|id| id.starts_with("E-"))
-        && names.contains(&tool)
+        && done
 }
 
 fn refused(after: &Facts) -> Proof {
     let since = after.number("seq_before").unwrap_or(u64::MAX);
-    let count = |tool: &str| {
+    let refusals = |command: &str| -> u64 {
         after
             .audit
             .iter()
-            .filter(|record| is_refusal_of(record, tool, since))
-            .count()
+            .filter(|record| is_refusal_of(record, command, since))
+            .filter_map(|record| record["count"].as_u64())
+            .sum()
     };
-    let refused = after
-        .steps
-        .iter()
-        .filter(|(tool, status)| *status != 0 && count(tool) > 0)
-        .count();
-    let missing: Vec<_> = after
-        .steps
-        .iter()
-        .filter(|(tool, status)| *status == 0 || count(tool) == 0)
-        .map(|(tool, status)| format!("; {tool}: exit {status}, {} records", count(tool)))
-        .collect();
-    let records: u64 = after
-        .audit
-        .iter()
-        .filter(|record| record["seq"].as_u64().is_some_and(|seq| seq > since))
-        .filter(|record| record["decision"] == "deny")
-        .filter_map(|record| record["count"].as_u64())
-        .sum();
+    let mut all = 0;
+    let mut missing = String::new();
+    for (command, _) in &after.steps {
+        let count = refusals(command);
+        all += count;
+        if count == 0 {
+            missing += &format!("; NOT: {command}");
+        }
+    }
     proof(
-        refused > 0 && refused == after.steps.len(),
+        missing.is_empty() && !after.steps.is_empty(),
         format!(
-            "with dbguard: {refused} of {} steps refused, each with its record in the audit log \
-             ({records} refusals in all{})",
+            "with dbguard: {} of {} steps refused, each with its own records in the audit log \
+             ({all} refusals{missing})",
+            after
+                .steps
+                .iter()
+                .filter(|(command, _)| refusals(command) > 0)
+                .count(),
             after.steps.len(),
-            missing.concat()
         ),
     )
 }
@@ -276,8 +273,8 @@ mod tests {
     const BEFORE: &[&str] = &[
         "@fact script=ab",
         "@fact backup_made=0",
-        "@step wipefs=0",
-        "@step dd=0",
+        "@step 0 wipefs -a /dev/x",
+        "@step 0 dd of=/dev/x",
         "@fact upgrade_status=0",
         "@fact checksum_before=1",
         "@fact disk_before=x",
@@ -290,8 +287,8 @@ mod tests {
     const AFTER: &[&str] = &[
         "@fact script=ab",
         "@fact backup_made=0",
-        "@step wipefs=1",
-        "@step dd=1",
+        "@step 1 wipefs -a /dev/x",
+        "@step 1 dd of=/dev/x",
         "@fact upgrade_status=1",
         "@fact checksum_before=1",
         "@fact checksum_after=1",
@@ -309,9 +306,9 @@ mod tests {
         "@fact upgrade_from=1500000000",
         "@fact upgrade_until=2500000000",
         "@audit {\"seq\":5,\"event\":\"E-AAAA\",\"decision\":\"deny\",\"count\":2,\
-         \"process\":{\"argv\":[\"/sbin/wipefs\"],\"comm\":\"wipefs\"}}",
+         \"process\":{\"argv\":[\"wipefs\",\"-a\",\"/dev/x\"],\"comm\":\"wipefs\"}}",
         "@audit {\"seq\":6,\"event\":\"E-AAAB\",\"decision\":\"deny\",\"count\":1,\
-         \"process\":{\"argv\":[\"dd\"],\"comm\":\"dd\"}}",
+         \"process\":{\"argv\":[\"dd\",\"of=/dev/x\"],\"comm\":\"dd\"}}",
         "@fact why_status=0",
         "@fact status_after=0",
         "@fact uptime=60",
@@ -359,7 +356,7 @@ mod tests {
             ("@fact disk_after=x", "@fact disk_after=y"),
             ("@answer 2000000000 20000 5", "@answer 2000000000 19999 5"),
             ("@answer 3000000000 20000 5", "@answer 9000000000 20000 5"),
-            ("@step dd=1", "@step dd=0"),
+            ("@step 1 dd of=/dev/x", "@step 1 dd of=/dev/y"),
             ("@fact check_status=2", "@fact check_status=0"),
         ] {
             let lines: Vec<_> = AFTER
