@@ -6,10 +6,16 @@ use crate::native::{compat, descriptor, ioctl, uring, write};
 /// The few that are tried on every kind of device.
 pub const CORE: &[Act] = &[
     Act::shell("dd", "dd if=$DIR/junk64k of=$DEV bs=64k conv=fsync"),
-    Act::shell("dd-direct", "dd if=$DIR/junk64k of=$DEV bs=64k seek=1 oflag=direct"),
+    Act::shell(
+        "dd-direct",
+        "dd if=$DIR/junk64k of=$DEV bs=64k seek=1 oflag=direct",
+    ),
     Act::shell("shell-redirection", "cat $DIR/junk64k >$DEV && sync $DEV"),
-    Act::shell("wipefs-force", "cp --sparse=never $DIR/junk64k /dev/null; wipefs -af $DEV")
-        .effect(Effect::Succeeds),
+    Act::shell(
+        "wipefs-force",
+        "cp --sparse=never $DIR/junk64k /dev/null; wipefs -af $DEV",
+    )
+    .effect(Effect::Succeeds),
     Act::shell("mkfs.ext4", "mkfs.ext4 -q -F -F $DEV 8M"),
     Act::shell("blkdiscard", "blkdiscard -f $DEV || blkdiscard -f -z $DEV"),
     Act::node("mapped", write::mapped),
@@ -23,8 +29,14 @@ pub const WRITERS: &[Act] = &[
     Act::shell("cp", "cp $DIR/junk64k $DEV && sync $DEV"),
     Act::shell("tee", "tee $DEV <$DIR/junk64k >/dev/null && sync $DEV"),
     Act::shell("cat-append", "cat $DIR/junk64k >>$DEV && sync $DEV"),
-    Act::shell("redirection-read-write", "cat $DIR/junk64k 1<>$DEV && sync $DEV"),
-    Act::shell("redirection-colon", "head -c 4096 $DIR/junk >|$DEV && sync $DEV"),
+    Act::shell(
+        "redirection-read-write",
+        "cat $DIR/junk64k 1<>$DEV && sync $DEV",
+    ),
+    Act::shell(
+        "redirection-colon",
+        "head -c 4096 $DIR/junk >|$DEV && sync $DEV",
+    ),
     Act::shell(
         "python",
         "python3 -c 'import os,sys; f=os.open(sys.argv[1],os.O_RDWR); \
@@ -35,22 +47,46 @@ pub const WRITERS: &[Act] = &[
         "perl -e 'use IO::Handle; open(F,\"+<\",$ARGV[0]) or die $!; seek(F,65536,0); \
          print F \"\\xd5\"x4096 or die $!; F->flush or die $!; F->sync; close F or die $!' $DEV",
     ),
-    Act::shell("truncate-and-dd", "truncate -s 0 $DEV 2>/dev/null; dd if=$DIR/junk64k of=$DEV conv=fsync"),
+    Act::shell(
+        "truncate-and-dd",
+        "truncate -s 0 $DEV 2>/dev/null; dd if=$DIR/junk64k of=$DEV conv=fsync",
+    ),
     Act::shell("shred", "shred -n 1 -s 1M $DEV"),
-    Act::shell("busybox-dd", "busybox dd if=$DIR/junk64k of=$DEV bs=64k conv=fsync"),
+    Act::shell(
+        "busybox-dd",
+        "busybox dd if=$DIR/junk64k of=$DEV bs=64k conv=fsync",
+    ),
     Act::shell("dcfldd", "dcfldd if=$DIR/junk64k of=$DEV && sync $DEV"),
     Act::shell("dc3dd", "dc3dd if=$DIR/junk64k of=$DEV && sync $DEV"),
-    Act::shell("ddrescue", "rm -f $DIR/map; ddrescue -q --force -s 65536 $DIR/junk64k $DEV && sync $DEV"),
+    Act::shell(
+        "ddrescue",
+        "rm -f $DIR/map; ddrescue -q --force -s 65536 $DIR/junk64k $DEV && sync $DEV",
+    ),
     Act::shell("socat", "socat -u FILE:$DIR/junk64k OPEN:$DEV && sync $DEV"),
     Act::shell("pv", "pv -q $DIR/junk64k >$DEV && sync $DEV"),
-    Act::shell("rsync-write-devices", "rsync --write-devices --inplace $DIR/junk64k $DEV && sync $DEV"),
-    Act::shell("qemu-img-convert", "qemu-img convert -n -f raw -O raw $DIR/junk64k $DEV && sync $DEV"),
-    Act::shell("qemu-io", "qemu-io -f raw -c 'write -P 0xd5 0 64k' -c flush $DEV | grep -q wrote"),
-    Act::shell("qemu-img-dd", "qemu-img dd -f raw -O raw bs=64k if=$DIR/junk64k of=$DEV && sync $DEV")
-        .effect(Effect::Succeeds)
-        .refusal(Refusal::Harmless),
+    Act::shell(
+        "rsync-write-devices",
+        "rsync --write-devices --inplace $DIR/junk64k $DEV && sync $DEV",
+    ),
+    Act::shell(
+        "qemu-img-convert",
+        "qemu-img convert -n -f raw -O raw $DIR/junk64k $DEV && sync $DEV",
+    ),
+    Act::shell(
+        "qemu-io",
+        "qemu-io -f raw -c 'write -P 0xd5 0 64k' -c flush $DEV | grep -q wrote",
+    ),
+    Act::shell(
+        "qemu-img-dd",
+        "qemu-img dd -f raw -O raw bs=64k if=$DIR/junk64k of=$DEV && sync $DEV",
+    )
+    .effect(Effect::Succeeds)
+    .refusal(Refusal::Harmless),
     Act::shell("scrub", "scrub -f -S -p fillff -s 65536 $DEV && sync $DEV"),
-    Act::shell("wipe", "timeout 20 wipe -q -Q 1 -f -i -k -l 64K $DEV && sync $DEV"),
+    Act::shell(
+        "wipe",
+        "timeout 20 wipe -q -Q 1 -f -i -k -l 64K $DEV && sync $DEV",
+    ),
     Act::shell(
         "fio-libaio",
         "fio --name=w --filename=$DEV --allow_file_create=0 --rw=write --bs=64k --size=64k \
@@ -96,13 +132,19 @@ pub const RANGES: &[Act] = &[
     Act::node("BLKZEROOUT-write", ioctl::zero_out),
     Act::node("BLKDISCARD-read-only", ioctl::discard_read_only)
         .ops(&["discard"])
-        .effect(Effect::None("the kernel asks for a descriptor opened for writing")),
+        .effect(Effect::None(
+            "the kernel asks for a descriptor opened for writing",
+        )),
     Act::node("BLKZEROOUT-read-only", ioctl::zero_out_read_only)
         .ops(&["discard"])
-        .effect(Effect::None("the kernel asks for a descriptor opened for writing")),
+        .effect(Effect::None(
+            "the kernel asks for a descriptor opened for writing",
+        )),
     Act::node("BLKSECDISCARD-read-only", ioctl::secure_discard_read_only)
         .ops(&["discard"])
-        .effect(Effect::None("the kernel asks for a descriptor opened for writing")),
+        .effect(Effect::None(
+            "the kernel asks for a descriptor opened for writing",
+        )),
     Act::node("invented-ioctl", ioctl::invented)
         .ops(&["passthrough"])
         .effect(Effect::None("no kernel knows the number")),

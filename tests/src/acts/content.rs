@@ -40,20 +40,29 @@ pub const TABLES: &[Act] = &[
     Act::shell("sgdisk-delete", "sgdisk -d 1 $DEV"),
     Act::shell("parted-mklabel", "parted -s $DEV mklabel msdos"),
     Act::shell("parted-rm", "parted -s $DEV rm 1"),
-    Act::shell("sfdisk-new", "echo 'label: dos' | sfdisk --force --no-reread $DEV"),
+    Act::shell(
+        "sfdisk-new",
+        "echo 'label: dos' | sfdisk --force --no-reread $DEV",
+    ),
     Act::shell("sfdisk-delete", "sfdisk --force --no-reread --delete $DEV"),
     Act::shell("fdisk", "printf 'g\\nw\\n' | fdisk -w always $DEV"),
     Act::shell("gdisk", "printf 'o\\ny\\nw\\ny\\n' | gdisk $DEV"),
-    Act::shell("grub-bios-setup", "dd if=/usr/lib/grub/i386-pc/boot.img of=$DEV bs=440 count=1 conv=fsync"),
+    Act::shell(
+        "grub-bios-setup",
+        "dd if=/usr/lib/grub/i386-pc/boot.img of=$DEV bs=440 count=1 conv=fsync",
+    ),
     Act::shell("delpart", "delpart $DEV 1 && partx -a --nr 1 $DEV")
         .ops(&["partition"])
         .effect(Effect::Succeeds),
     Act::shell("addpart", "addpart $DEV 14 2048 2048 && delpart $DEV 14")
         .ops(&["partition"])
         .effect(Effect::None("the range belongs to partition 1 already")),
-    Act::shell("resizepart", "resizepart $DEV 1 8192 && partx -u --nr 1 $DEV")
-        .ops(&["partition"])
-        .effect(Effect::Succeeds),
+    Act::shell(
+        "resizepart",
+        "resizepart $DEV 1 8192 && partx -u --nr 1 $DEV",
+    )
+    .ops(&["partition"])
+    .effect(Effect::Succeeds),
     Act::shell("partx-delete", "partx -d $DEV && partx -a $DEV")
         .ops(&["partition"])
         .effect(Effect::Succeeds),
@@ -72,32 +81,54 @@ pub const TABLES: &[Act] = &[
 pub const HOLDINGS: &[Act] = &[
     Act::shell("e2fsck", "e2fsck -fy ${PART}1; [ $? -lt 4 ]"),
     Act::shell("tune2fs", "tune2fs -L hostile -O ^has_journal ${PART}1"),
-    Act::shell("debugfs-write", "debugfs -w -R 'rm /rows' ${PART}1 2>&1 | tee /dev/stderr | grep -qv 'not permitted'")
-        .refusal(Refusal::DeniedQuietly),
-    Act::shell("resize2fs-shrink", "e2fsck -fp ${PART}1; resize2fs ${PART}1 20M"),
+    Act::shell(
+        "debugfs-write",
+        "debugfs -w -R 'rm /rows' ${PART}1 2>&1 | tee /dev/stderr | grep -qv 'not permitted'",
+    )
+    .refusal(Refusal::DeniedQuietly),
+    Act::shell(
+        "resize2fs-shrink",
+        "e2fsck -fp ${PART}1; resize2fs ${PART}1 20M",
+    ),
     Act::shell("e2label", "e2label ${PART}1 hostile"),
     Act::shell("zerofree", "zerofree ${PART}1").effect(Effect::Succeeds),
     Act::shell("luks-erase", "cryptsetup -q luksErase ${PART}2"),
     Act::shell("luks-kill-slot", "cryptsetup -q luksKillSlot ${PART}2 0"),
-    Act::shell("luks-header-restore", "rm -f $DIR/hdr; cryptsetup luksHeaderBackup ${PART}2 --header-backup-file $DIR/hdr; \
+    Act::shell(
+        "luks-header-restore",
+        "rm -f $DIR/hdr; cryptsetup luksHeaderBackup ${PART}2 --header-backup-file $DIR/hdr; \
                 printf '\\xd5' | dd of=$DIR/hdr bs=1 seek=600 conv=notrunc 2>/dev/null; \
-                cryptsetup -q luksHeaderRestore ${PART}2 --header-backup-file $DIR/hdr"),
-    Act::shell("luks-reformat", "echo -n x | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${PART}2 -"),
+                cryptsetup -q luksHeaderRestore ${PART}2 --header-backup-file $DIR/hdr",
+    ),
+    Act::shell(
+        "luks-reformat",
+        "echo -n x | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${PART}2 -",
+    ),
     Act::shell("xfs_repair-log", "xfs_repair -L ${PART}3"),
     Act::shell("xfs_admin", "xfs_admin -L hostile ${PART}3"),
     Act::shell("btrfs-rescue", "btrfs rescue zero-log ${PART}4").effect(Effect::Succeeds),
-    Act::shell("btrfs-check-repair", "btrfs check --force --repair ${PART}4 </dev/null").effect(Effect::Succeeds)
-        .limit(60),
+    Act::shell(
+        "btrfs-check-repair",
+        "btrfs check --force --repair ${PART}4 </dev/null",
+    )
+    .effect(Effect::Succeeds)
+    .limit(60),
     Act::shell("btrfstune", "btrfstune -f -u ${PART}4"),
     Act::shell("mdadm-zero-superblock", "mdadm --zero-superblock ${PART}5"),
-    Act::shell("mdadm-create-over", "mdadm --create /dev/md/over --run --force --level=1 --raid-devices=2 ${PART}5 missing \
-                --metadata=1.2 --homehost=any; r=$?; mdadm --stop /dev/md/over 2>/dev/null; exit $r"),
+    Act::shell(
+        "mdadm-create-over",
+        "mdadm --create /dev/md/over --run --force --level=1 --raid-devices=2 ${PART}5 missing \
+                --metadata=1.2 --homehost=any; r=$?; mdadm --stop /dev/md/over 2>/dev/null; exit $r",
+    ),
     Act::shell("pvremove", "pvremove -ff -y -q ${PART}6"),
     Act::shell("pvcreate-over", "pvcreate -ff -y -q ${PART}6"),
     Act::shell("vgremove", "vgremove -ff -y -q vghold"),
     Act::shell("vgcreate-over", "vgcreate -ff -y -q vgnew ${PART}6"),
     Act::shell("swap-over", "mkswap -f ${PART}7"),
     Act::shell("swaplabel", "swaplabel -L hostile ${PART}7"),
-    Act::shell("swapon-data", "mkswap -q $DIR/none 2>/dev/null; swapon ${PART}1 && swapoff ${PART}1")
-        .effect(Effect::None("a file system has no swap signature")),
+    Act::shell(
+        "swapon-data",
+        "mkswap -q $DIR/none 2>/dev/null; swapon ${PART}1 && swapoff ${PART}1",
+    )
+    .effect(Effect::None("a file system has no swap signature")),
 ];

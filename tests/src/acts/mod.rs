@@ -34,12 +34,20 @@ impl Target {
     /// A device without a drive of its own below it: a logical volume, an array, a null block
     /// device.
     pub fn plain(disk: Disk) -> Self {
-        Self { whole: disk.clone(), disk, pass: Passthrough::default() }
+        Self {
+            whole: disk.clone(),
+            disk,
+            pass: Passthrough::default(),
+        }
     }
 
     /// A whole disk.
     pub fn disk(disk: Disk) -> Self {
-        Self { pass: disk.passthrough(), whole: disk.clone(), disk }
+        Self {
+            pass: disk.passthrough(),
+            whole: disk.clone(),
+            disk,
+        }
     }
 
     /// A partition of `whole`.
@@ -63,13 +71,23 @@ impl Target {
     /// Variables that act scripts use.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let text = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+            path.as_ref()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default()
         };
         vec![
             ("DEV", self.disk.path()),
             ("NAME", self.disk.name.clone()),
             ("WHOLE", self.whole.path()),
-            ("PART", self.whole.partition_path(0).display().to_string().trim_end_matches('0').into()),
+            (
+                "PART",
+                self.whole
+                    .partition_path(0)
+                    .display()
+                    .to_string()
+                    .trim_end_matches('0')
+                    .into(),
+            ),
             ("CTRL", text(&self.pass.controller)),
             ("NG", text(&self.pass.generic)),
             ("SG", text(&self.pass.sg)),

@@ -10,11 +10,19 @@ use crate::native::{compat, nvme, uring};
 const OPS: &[&str] = &["passthrough"];
 
 fn generic(target: &Target) -> Result<&std::path::Path> {
-    target.pass.generic.as_deref().context("the disk has no generic node")
+    target
+        .pass
+        .generic
+        .as_deref()
+        .context("the disk has no generic node")
 }
 
 fn controller(target: &Target) -> Result<&std::path::Path> {
-    target.pass.controller.as_deref().context("the disk has no controller node")
+    target
+        .pass
+        .controller
+        .as_deref()
+        .context("the disk has no controller node")
 }
 
 /// All of them.
@@ -28,10 +36,22 @@ pub const ACTS: &[Act] = &[
     Act::shell("nvme-sanitize", "nvme sanitize $CTRL -a 2")
         .ops(OPS)
         .effect(Effect::None("QEMU's drive has no Sanitize")),
-    Act::shell("nvme-write-zeroes", "nvme write-zeroes $DEV -n 1 -s 0 -c 127").ops(OPS),
-    Act::shell("nvme-write-zeroes-ng", "nvme write-zeroes $NG -n 1 -s 0 -c 127").ops(OPS),
+    Act::shell(
+        "nvme-write-zeroes",
+        "nvme write-zeroes $DEV -n 1 -s 0 -c 127",
+    )
+    .ops(OPS),
+    Act::shell(
+        "nvme-write-zeroes-ng",
+        "nvme write-zeroes $NG -n 1 -s 0 -c 127",
+    )
+    .ops(OPS),
     Act::shell("nvme-dsm", "nvme dsm $DEV -n 1 -d 1 -s 0 -b 2048").ops(OPS),
-    Act::shell("nvme-write", "nvme write $DEV -s 0 -c 7 -z 4096 -d $DIR/junk64k").ops(OPS),
+    Act::shell(
+        "nvme-write",
+        "nvme write $DEV -s 0 -c 7 -z 4096 -d $DIR/junk64k",
+    )
+    .ops(OPS),
     Act::shell("nvme-write-uncor", "nvme write-uncor $DEV -n 1 -s 0 -c 7")
         .ops(OPS)
         .effect(Effect::None("QEMU's drive has no Write Uncorrectable")),
@@ -53,18 +73,33 @@ pub const ACTS: &[Act] = &[
         "nvme io-passthru $CTRL -o 0x01 -n 1 -w -l 4096 -i $DIR/junk64k --cdw10=0 --cdw12=7",
     )
     .ops(OPS),
-    Act::shell("nvme-admin-passthru", "nvme admin-passthru $CTRL -o 0x80 -n 1").ops(OPS),
-    Act::shell("nvme-admin-passthru-block", "nvme admin-passthru $DEV -o 0x80 -n 1").ops(OPS),
+    Act::shell(
+        "nvme-admin-passthru",
+        "nvme admin-passthru $CTRL -o 0x80 -n 1",
+    )
+    .ops(OPS),
+    Act::shell(
+        "nvme-admin-passthru-block",
+        "nvme admin-passthru $DEV -o 0x80 -n 1",
+    )
+    .ops(OPS),
     Act::shell("nvme-delete-ns", "nvme delete-ns $CTRL -n 1")
         .ops(OPS)
         .effect(Effect::None("QEMU's drive has no namespace management")),
     Act::shell("nvme-detach-ns", "nvme detach-ns $CTRL -n 1 -c 0")
         .ops(OPS)
-        .effect(Effect::None("would take the disk away from the cases after it")),
-    Act::shell("nvme-set-feature", "nvme set-feature $CTRL -f 6 -v 0").ops(OPS).effect(Effect::Succeeds),
-    Act::shell("nvme-security-send", "nvme security-send $CTRL -p 0 -s 0 -t 4096 -f $DIR/junk64k")
+        .effect(Effect::None(
+            "would take the disk away from the cases after it",
+        )),
+    Act::shell("nvme-set-feature", "nvme set-feature $CTRL -f 6 -v 0")
         .ops(OPS)
-        .effect(Effect::None("QEMU's drive has no Security Send")),
+        .effect(Effect::Succeeds),
+    Act::shell(
+        "nvme-security-send",
+        "nvme security-send $CTRL -p 0 -s 0 -t 4096 -f $DIR/junk64k",
+    )
+    .ops(OPS)
+    .effect(Effect::None("QEMU's drive has no Security Send")),
     Act::shell("nvme-fw-download", "nvme fw-download $CTRL -f $DIR/junk64k")
         .ops(OPS)
         .effect(Effect::None("QEMU's drive takes no firmware")),

@@ -69,15 +69,24 @@ pub const LVM: &[Act] = &[
     Act::shell("pvremove", "pvremove -ff -y $DEV").effect(FIXTURE),
     Act::shell("pvcreate", "pvcreate -ff -y $DEV").effect(FIXTURE),
     Act::shell("vgcreate-over", "vgcreate -ff -y vgother $DEV").effect(FIXTURE),
-    Act::shell("lvm-shell", "echo 'lvremove -f -y vgcrit/lvcrit' | lvm").effect(FIXTURE)
+    Act::shell("lvm-shell", "echo 'lvremove -f -y vgcrit/lvcrit' | lvm")
+        .effect(FIXTURE)
         .refusal(super::Refusal::DeniedQuietly),
     Act::shell("lvm-multicall", "lvm lvremove -f -y vgcrit/lvcrit").effect(FIXTURE),
     Act::shell("lvremove-by-path", "lvremove -f -y /dev/vgcrit/lvcrit").effect(FIXTURE),
     Act::shell("lvremove-by-tag", "lvremove -f -y @all vgcrit").effect(FIXTURE),
-    Act::shell("lvcreate-renamed", "ln -sf $(command -v lvm) $DIR/lvcreate; $DIR/lvcreate --version >/dev/null; \
-         (exec -a lvcreate $(command -v lvm) lvremove -f -y vgcrit/lvcrit)").effect(FIXTURE)
-        .refusal(super::Refusal::Harmless),
-    Act::shell("vgcfgrestore", "vgcfgbackup -q -f $DIR/vgcrit.cfg vgcrit; vgcfgrestore -f $DIR/vgcrit.cfg --force vgcrit").effect(FIXTURE),
+    Act::shell(
+        "lvcreate-renamed",
+        "ln -sf $(command -v lvm) $DIR/lvcreate; $DIR/lvcreate --version >/dev/null; \
+         (exec -a lvcreate $(command -v lvm) lvremove -f -y vgcrit/lvcrit)",
+    )
+    .effect(FIXTURE)
+    .refusal(super::Refusal::Harmless),
+    Act::shell(
+        "vgcfgrestore",
+        "vgcfgbackup -q -f $DIR/vgcrit.cfg vgcrit; vgcfgrestore -f $DIR/vgcrit.cfg --force vgcrit",
+    )
+    .effect(FIXTURE),
 ];
 
 const FIXTURE: Effect = Effect::None("would destroy the fixture itself");

@@ -6,9 +6,11 @@
 use std::process::ExitCode;
 
 use guard_tests::harness::run::{self, Options};
+use guard_tests::harness::shell;
 use guard_tests::suites;
 
 fn main() -> ExitCode {
+    shell::keep_descriptors_to_ourselves();
     let suites = suites::all();
     match Options::parse(std::env::args().skip(1)) {
         Ok(options) => run::run(&suites, &options),

@@ -27,12 +27,18 @@ pub struct Record(pub Value);
 impl Record {
     /// The value at a path such as `/object/dev`, as text; empty where there is none.
     pub fn text(&self, pointer: &str) -> &str {
-        self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.0
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The number at a path; 0 where there is none.
     pub fn number(&self, pointer: &str) -> u64 {
-        self.0.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
+        self.0
+            .pointer(pointer)
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
     }
 
     /// True for refused operations, also those that observe mode let pass.
@@ -62,7 +68,10 @@ impl Record {
             self.text("/object/name"),
             self.text("/reason"),
             self.text("/process/comm"),
-            self.0.pointer("/process/argv").map(ToString::to_string).unwrap_or_default(),
+            self.0
+                .pointer("/process/argv")
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         )
     }
 }
@@ -71,7 +80,10 @@ impl Record {
 pub fn mark() -> Mark {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let nanoseconds = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
-    Mark { bytes: fs::metadata(LOG).map_or(0, |meta| meta.len()), boot_ns: nanoseconds }
+    Mark {
+        bytes: fs::metadata(LOG).map_or(0, |meta| meta.len()),
+        boot_ns: nanoseconds,
+    }
 }
 
 /// The whole records after `mark`.
@@ -80,10 +92,15 @@ pub fn since(mark: Mark) -> Result<Vec<Record>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.with_context(|| format!("cannot read {LOG}"))?,
     };
-    let start = usize::try_from(mark.bytes).unwrap_or(usize::MAX).min(bytes.len());
+    let start = usize::try_from(mark.bytes)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
     let text = &bytes[start..];
     // A line without its end is still being written.
-    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = text
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     text[..whole]
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -97,7 +114,10 @@ pub fn since(mark: Mark) -> Result<Vec<Record>> {
 
 /// Every record there is.
 pub fn all() -> Result<Vec<Record>> {
-    since(Mark { bytes: 0, boot_ns: 0 })
+    since(Mark {
+        bytes: 0,
+        boot_ns: 0,
+    })
 }
 
 /// Waits until a record after `mark` is wanted, and gives it.
@@ -125,14 +145,21 @@ pub fn wait(mark: Mark, what: &str, wanted: impl Fn(&Record) -> bool) -> Result<
 /// person needs: an event id, one of `ops`, who did it.
 pub fn wait_refusal(mark: Mark, devices: &[String], ops: &[&str]) -> Result<Record> {
     let ops_text = ops.join("/");
-    let record = wait(mark, &format!("a refused {ops_text} on {}", devices.join(" ")), |record| {
-        record.is_refusal_since(mark)
-            && devices.iter().any(|dev| dev == record.text("/object/dev"))
-            && (ops.is_empty() || ops.contains(&record.text("/op")))
-    })?;
+    let record = wait(
+        mark,
+        &format!("a refused {ops_text} on {}", devices.join(" ")),
+        |record| {
+            record.is_refusal_since(mark)
+                && devices.iter().any(|dev| dev == record.text("/object/dev"))
+                && (ops.is_empty() || ops.contains(&record.text("/op")))
+        },
+    )?;
     let event = record.text("/event");
     if !event.starts_with("E-") || event.len() < 6 {
-        bail!("the event id `{event}` is not one that a person can type: {}", record.brief());
+        bail!(
+            "the event id `{event}` is not one that a person can type: {}",
+            record.brief()
+        );
     }
     if record.text("/process/comm").is_empty() || record.number("/process/pid") == 0 {
         bail!("the record does not say who did it: {}", record.0);
@@ -149,13 +176,16 @@ pub fn refusals_after_quiet(mark: Mark, quiet: Duration) -> Result<Vec<Record>> 
     let start = Instant::now();
     loop {
         let now = fs::metadata(LOG).map_or(0, |meta| meta.len());
-        if now == before || start.elapsed() > Duration::from_secs(60) {
+        if now == before || start.elapsed() > Duration::from_mins(1) {
             break;
         }
         before = now;
         std::thread::sleep(quiet);
     }
-    Ok(since(mark)?.into_iter().filter(|record| record.is_refusal_since(mark)).collect())
+    Ok(since(mark)?
+        .into_iter()
+        .filter(|record| record.is_refusal_since(mark))
+        .collect())
 }
 
 /// Fails when anything was refused since `mark`.
@@ -163,7 +193,12 @@ pub fn nothing_refused(mark: Mark) -> Result<()> {
     let refused = refusals_after_quiet(mark, Duration::from_millis(250))?;
     if let Some(first) = refused.first() {
         let all: Vec<_> = refused.iter().take(4).map(Record::brief).collect();
-        bail!("{} refusals, first {}: {}", refused.len(), first.text("/event"), all.join("; "));
+        bail!(
+            "{} refusals, first {}: {}",
+            refused.len(),
+            first.text("/event"),
+            all.join("; ")
+        );
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub struct Case {
 }
 
 /// Time limit of a case that states none.
-pub const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+pub const DEFAULT_LIMIT: Duration = Duration::from_mins(1);
 
 impl Case {
     /// A test.
@@ -60,7 +60,12 @@ impl Case {
 
     fn new(name: String, stage: Stage, body: Body) -> Self {
         debug_assert!(!name.contains(char::is_whitespace), "{name}");
-        Self { name, stage, limit: DEFAULT_LIMIT, body }
+        Self {
+            name,
+            stage,
+            limit: DEFAULT_LIMIT,
+            body,
+        }
     }
 
     /// The same case with a time limit in seconds.

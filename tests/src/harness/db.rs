@@ -24,7 +24,9 @@ pub fn prepare() -> Result<()> {
 
 /// One answer of the server.
 pub fn query(sql: &str) -> Result<String> {
-    let text = shell::Script::new("mariadb -N -B -e \"$SQL\"").with("SQL", sql).must()?;
+    let text = shell::Script::new("mariadb -N -B -e \"$SQL\"")
+        .with("SQL", sql)
+        .must()?;
     Ok(text.trim().to_owned())
 }
 
@@ -45,13 +47,18 @@ pub fn wait() -> Result<()> {
 
 /// Starts the service and waits.
 pub fn start() -> Result<()> {
-    shell::Script::new("systemctl start mariadb.service").limit(120).must()?;
+    shell::Script::new("systemctl start mariadb.service")
+        .limit(120)
+        .must()?;
     wait()
 }
 
 /// Stops the service.
 pub fn stop() -> Result<()> {
-    shell::Script::new("systemctl stop mariadb.service").limit(60).must().map(drop)
+    shell::Script::new("systemctl stop mariadb.service")
+        .limit(60)
+        .must()
+        .map(drop)
 }
 
 /// Process id of the server.

@@ -20,8 +20,9 @@ impl Disk {
     /// The device behind a node or a link to one.
     pub fn at(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let node = fs::canonicalize(path)
-            .with_context(|| format!("no device {}: is the guest's disk missing?", path.display()))?;
+        let node = fs::canonicalize(path).with_context(|| {
+            format!("no device {}: is the guest's disk missing?", path.display())
+        })?;
         let name = node
             .file_name()
             .with_context(|| format!("{} has no name", node.display()))?
@@ -65,7 +66,8 @@ impl Disk {
     pub fn partition_path(&self, number: u32) -> PathBuf {
         let digit_last = self.name.ends_with(|c: char| c.is_ascii_digit());
         let separator = if digit_last { "p" } else { "" };
-        self.node.with_file_name(format!("{}{separator}{number}", self.name))
+        self.node
+            .with_file_name(format!("{}{separator}{number}", self.name))
     }
 
     /// The passthrough nodes that reach this whole disk.
@@ -83,8 +85,14 @@ impl Disk {
         let dev = |name: String| PathBuf::from("/dev").join(name);
         if self.name.starts_with("nvme") {
             // nvme2n1 sits on controller nvme2 as long as native multipath has one path.
-            let controller = self.name[4..].split('n').next().map(|at| dev(format!("nvme{at}")));
-            let generic = self.name.strip_prefix("nvme").map(|rest| dev(format!("ng{rest}")));
+            let controller = self.name[4..]
+                .split('n')
+                .next()
+                .map(|at| dev(format!("nvme{at}")));
+            let generic = self
+                .name
+                .strip_prefix("nvme")
+                .map(|rest| dev(format!("ng{rest}")));
             return Passthrough {
                 controller: controller.filter(|node| node.exists()),
                 generic: generic.filter(|node| node.exists()),
@@ -101,7 +109,11 @@ impl Disk {
     /// Waits until the device is gone or there, whichever `there` says.
     pub fn wait(path: &Path, there: bool) -> Result<()> {
         until(Duration::from_secs(15), || Ok(path.exists() == there)).with_context(|| {
-            format!("{} is still {}", path.display(), if there { "missing" } else { "there" })
+            format!(
+                "{} is still {}",
+                path.display(),
+                if there { "missing" } else { "there" }
+            )
         })
     }
 }
@@ -122,13 +134,19 @@ pub struct Passthrough {
 impl Passthrough {
     /// All there are.
     pub fn nodes(&self) -> Vec<PathBuf> {
-        [&self.controller, &self.generic, &self.sg, &self.bsg].into_iter().flatten().cloned().collect()
+        [&self.controller, &self.generic, &self.sg, &self.bsg]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
 /// `major:minor` of a device node.
 pub fn numbers(node: &Path) -> Result<String> {
-    let rdev = fs::metadata(node).with_context(|| format!("cannot stat {}", node.display()))?.rdev();
+    let rdev = fs::metadata(node)
+        .with_context(|| format!("cannot stat {}", node.display()))?
+        .rdev();
     Ok(format!("{}:{}", libc::major(rdev), libc::minor(rdev)))
 }
 

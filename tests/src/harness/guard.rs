@@ -10,7 +10,7 @@ use super::case::skip;
 use super::disk::until;
 use super::shell::{self, Output, Script};
 
-/// Where the kernel half's maps are pinned.
+/// Where the kernel half's maps are pinned, in a directory for each version of the ABI.
 pub const MAPS: &str = "/sys/fs/bpf/dbguard/maps";
 /// The service.
 pub const SERVICE: &str = "dbguard.service";
@@ -37,7 +37,9 @@ pub fn check(device: &Path) -> Result<i32> {
     let output = Script::new("dbguard check --for raw-write \"$D\"")
         .with("D", device.display().to_string())
         .run()?;
-    output.code.with_context(|| format!("dbguard check died: {}", output.tail()))
+    output
+        .code
+        .with_context(|| format!("dbguard check died: {}", output.tail()))
 }
 
 /// Waits until a device is said to be guarded (armed or held).
@@ -48,7 +50,13 @@ pub fn wait_guarded(device: &Path) -> Result<()> {
     until(Duration::from_secs(15), || {
         Ok(matches!(check(device)?, answer::REFUSED | answer::HELD))
     })
-    .with_context(|| format!("{} is not protected: {}", device.display(), describe(device)))
+    .with_context(|| {
+        format!(
+            "{} is not protected: {}",
+            device.display(),
+            describe(device)
+        )
+    })
 }
 
 /// True in a guest that was booted without the guard: control runs alone make sense there.
@@ -58,7 +66,11 @@ pub fn is_off() -> bool {
 
 /// A skip in a guest without the guard.
 pub fn must_be_on() -> Result<()> {
-    if is_off() { Err(skip("this guest was booted without the guard")) } else { Ok(()) }
+    if is_off() {
+        Err(skip("this guest was booted without the guard"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Waits until a device is said to be free.
@@ -66,8 +78,10 @@ pub fn wait_free(device: &Path) -> Result<()> {
     if is_off() {
         return Ok(());
     }
-    until(Duration::from_secs(15), || Ok(check(device)? == answer::ALLOWED))
-        .with_context(|| format!("{} is not free: {}", device.display(), describe(device)))
+    until(Duration::from_secs(15), || {
+        Ok(check(device)? == answer::ALLOWED)
+    })
+    .with_context(|| format!("{} is not free: {}", device.display(), describe(device)))
 }
 
 /// What `dbguard check` prints about a device, for messages.
@@ -75,7 +89,10 @@ fn describe(device: &Path) -> String {
     Script::new("dbguard check --for raw-write \"$D\"; dbguard devices | tail -40")
         .with("D", device.display().to_string())
         .run()
-        .map_or_else(|error| format!("{error:#}"), |output| output.text.replace('\n', " | "))
+        .map_or_else(
+            |error| format!("{error:#}"),
+            |output| output.text.replace('\n', " | "),
+        )
 }
 
 /// `dbguard status --json`.
@@ -89,26 +106,37 @@ pub fn status() -> Result<Value> {
 pub fn state() -> Result<String> {
     let status = status()?;
     let state = status.get("state").and_then(Value::as_str);
-    Ok(state.with_context(|| format!("status has no state: {status}"))?.to_owned())
+    Ok(state
+        .with_context(|| format!("status has no state: {status}"))?
+        .to_owned())
 }
 
 /// Waits for a host state.
 pub fn wait_state(wanted: &str) -> Result<()> {
-    until(Duration::from_secs(20), || Ok(state().is_ok_and(|state| state == wanted))).with_context(
-        || {
-            let now = state().unwrap_or_else(|error| format!("{error:#}"));
-            format!("the host is not {wanted} but {now}")
-        },
-    )
+    until(Duration::from_secs(20), || {
+        Ok(state().is_ok_and(|state| state == wanted))
+    })
+    .with_context(|| {
+        let now = state().unwrap_or_else(|error| format!("{error:#}"));
+        format!("the host is not {wanted} but {now}")
+    })
 }
 
 /// Fails unless the guard runs, enforces, and says so. Suites begin with it.
 pub fn must_be_armed() -> Result<()> {
     must_be_on()?;
     let output = cli("status")?;
-    ensure!(output.succeeded(), "dbguard status ended with {:?}: {}", output.code, output.text);
+    ensure!(
+        output.succeeded(),
+        "dbguard status ended with {:?}: {}",
+        output.code,
+        output.text
+    );
     let state = state()?;
-    ensure!(state == "armed", "the host is {state}, not armed: start the database first");
+    ensure!(
+        state == "armed",
+        "the host is {state}, not armed: start the database first"
+    );
     Ok(())
 }
 
@@ -119,7 +147,9 @@ pub fn must_be_armed_or_off() -> Result<()> {
 
 /// Marks a device as carrying critical data.
 pub fn mark_device(device: &Path) -> Result<()> {
-    Script::new("dbguard mark --device \"$D\"").with("D", device.display().to_string()).must()?;
+    Script::new("dbguard mark --device \"$D\"")
+        .with("D", device.display().to_string())
+        .must()?;
     wait_guarded(device)
 }
 
@@ -131,19 +161,28 @@ pub fn release() -> Result<Output> {
 /// The controller's process id; 0 while it does not run.
 pub fn controller_pid() -> Result<u32> {
     let text = shell::must(&format!("systemctl show -P MainPID {SERVICE}"))?;
-    text.trim().parse().with_context(|| format!("MainPID is `{}`", text.trim()))
+    text.trim()
+        .parse()
+        .with_context(|| format!("MainPID is `{}`", text.trim()))
 }
 
 /// Starts the controller where it does not run and waits until it answers.
 pub fn start_controller() -> Result<()> {
-    shell::must(&format!("systemctl reset-failed {SERVICE}; systemctl start {SERVICE}"))?;
-    until(Duration::from_secs(30), || Ok(status().is_ok_and(|status| answers(&status))))
-        .context("the controller does not answer")
+    shell::must(&format!(
+        "systemctl reset-failed {SERVICE}; systemctl start {SERVICE}"
+    ))?;
+    until(Duration::from_secs(30), || {
+        Ok(status().is_ok_and(|status| answers(&status)))
+    })
+    .context("the controller does not answer")
 }
 
 /// True where the status came from a running controller.
 fn answers(status: &Value) -> bool {
-    status.get("state").and_then(Value::as_str).is_some_and(|state| !state.is_empty())
+    status
+        .get("state")
+        .and_then(Value::as_str)
+        .is_some_and(|state| !state.is_empty())
         && controller_pid().is_ok_and(|pid| pid != 0)
 }
 
@@ -169,13 +208,22 @@ impl Counters {
 
 /// Reads the counters with bpftool, not through the guard itself.
 pub fn counters() -> Result<Counters> {
-    let text = shell::must(&format!("bpftool -j map dump pinned {MAPS}/COUNTERS"))?;
+    let text = shell::must(&format!(
+        "bpftool -j map dump pinned {MAPS}/{}/{}",
+        guard_abi::ABI_VERSION,
+        guard_abi::maps::COUNTERS
+    ))?;
     let dump: Value = serde_json::from_str(&text).context("bpftool's answer is not JSON")?;
     let mut sums = [0_u64; 4];
-    let Some(entries) = dump.as_array() else { bail!("bpftool printed no list: {text}") };
+    let Some(entries) = dump.as_array() else {
+        bail!("bpftool printed no list: {text}")
+    };
     for entry in entries {
         let key = number(entry.get("key"), 4).context("no key")?;
-        let values = entry.get("values").and_then(Value::as_array).context("no values")?;
+        let values = entry
+            .get("values")
+            .and_then(Value::as_array)
+            .context("no values")?;
         if let Some(sum) = usize::try_from(key).ok().and_then(|key| sums.get_mut(key)) {
             for value in values {
                 *sum += number(value.get("value"), 8).context("no value")?;
@@ -183,7 +231,12 @@ pub fn counters() -> Result<Counters> {
         }
     }
     let [denied, would_deny, recorded, dropped] = sums;
-    Ok(Counters { denied, would_deny, recorded, dropped })
+    Ok(Counters {
+        denied,
+        would_deny,
+        recorded,
+        dropped,
+    })
 }
 
 /// bpftool prints a number as itself where the map has BTF, as a list of hexadecimal bytes where

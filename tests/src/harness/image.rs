@@ -34,9 +34,15 @@ impl Image {
             }
             at += length as u64;
         }
-        let partitions =
-            (1..16).map(|number| disk.partition_path(number)).filter(|path| path.exists()).collect();
-        Ok(Self { disk: disk.clone(), chunks, partitions })
+        let partitions = (1..16)
+            .map(|number| disk.partition_path(number))
+            .filter(|path| path.exists())
+            .collect();
+        Ok(Self {
+            disk: disk.clone(),
+            chunks,
+            partitions,
+        })
     }
 
     /// Writes those parts where they were, and has the kernel read the partition table again.
@@ -47,12 +53,15 @@ impl Image {
             file.write_all_at(bytes, *offset)
                 .with_context(|| format!("cannot restore {} at {offset}", self.disk.path()))?;
         }
-        file.sync_all().with_context(|| format!("cannot write out {}", self.disk.path()))?;
+        file.sync_all()
+            .with_context(|| format!("cannot write out {}", self.disk.path()))?;
         drop(file);
         if !self.partitions.is_empty() {
-            shell::Script::new("udevadm settle; blockdev --rereadpt $D || partx -u $D; udevadm settle")
-                .with("D", self.disk.path())
-                .must()?;
+            shell::Script::new(
+                "udevadm settle; blockdev --rereadpt $D || partx -u $D; udevadm settle",
+            )
+            .with("D", self.disk.path())
+            .must()?;
             for path in &self.partitions {
                 Disk::wait(path, true)?;
             }
@@ -62,8 +71,11 @@ impl Image {
 
     /// The parts that are not zero as they are now, for comparison: where tools look and write.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let ranges: Vec<_> =
-            self.chunks.iter().map(|(offset, bytes)| (*offset, bytes.len() as u64)).collect();
+        let ranges: Vec<_> = self
+            .chunks
+            .iter()
+            .map(|(offset, bytes)| (*offset, bytes.len() as u64))
+            .collect();
         Snapshot::of(&self.disk.node, &ranges)
     }
 
@@ -84,10 +96,18 @@ pub fn fill(disk: &Disk) -> Result<()> {
         .open(&disk.node)
         .with_context(|| format!("cannot open {} for writing", disk.path()))?;
     let pattern: Vec<u8> = (0..1_u32 << 20).map(|at| 0x61 + (at % 23) as u8).collect();
-    for offset in [0, 1 << 20, (size / 2) & !0xFFFFF, size.saturating_sub(1 << 20) & !0xFFF] {
-        let length = usize::try_from(size - offset).unwrap_or(pattern.len()).min(pattern.len());
+    for offset in [
+        0,
+        1 << 20,
+        (size / 2) & !0xFFFFF,
+        size.saturating_sub(1 << 20) & !0xFFF,
+    ] {
+        let length = usize::try_from(size - offset)
+            .unwrap_or(pattern.len())
+            .min(pattern.len());
         file.write_all_at(&pattern[..length], offset)
             .with_context(|| format!("cannot fill {} at {offset}", disk.path()))?;
     }
-    file.sync_all().with_context(|| format!("cannot write out {}", disk.path()))
+    file.sync_all()
+        .with_context(|| format!("cannot write out {}", disk.path()))
 }

@@ -43,7 +43,9 @@ impl Options {
     }
 
     fn wants(&self, suite: &str, case: &str) -> bool {
-        self.filter.as_ref().is_none_or(|filter| format!("{suite}::{case}").contains(filter))
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| format!("{suite}::{case}").contains(filter))
     }
 }
 
@@ -61,12 +63,19 @@ pub fn run(suites: &[Suite], options: &Options) -> ExitCode {
         && !suites.iter().any(|suite| suite.name == wanted)
     {
         let known: Vec<_> = suites.iter().map(|suite| suite.name).collect();
-        eprintln!("guest-suite: no suite {wanted}; there are {}", known.join(", "));
+        eprintln!(
+            "guest-suite: no suite {wanted}; there are {}",
+            known.join(", ")
+        );
         return ExitCode::from(64);
     }
     let mut tally = Tally::default();
     for suite in suites {
-        if options.suite.as_ref().is_none_or(|wanted| suite.name == wanted) {
+        if options
+            .suite
+            .as_ref()
+            .is_none_or(|wanted| suite.name == wanted)
+        {
             run_suite(suite, options, &mut tally);
         }
     }
@@ -74,7 +83,11 @@ pub fn run(suites: &[Suite], options: &Options) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     say(&format!("suite done {}", tally.cases));
-    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[derive(Default)]
@@ -107,9 +120,9 @@ fn run_suite(suite: &Suite, options: &Options, tally: &mut Tally) {
         if stage == Stage::Prepare && unprepared.is_none() {
             unprepared = match &outcome {
                 Outcome::Ok => None,
-                Outcome::Fail(_) => {
-                    Some(Outcome::Fail(format!("not performed: {name} did not succeed")))
-                }
+                Outcome::Fail(_) => Some(Outcome::Fail(format!(
+                    "not performed: {name} did not succeed"
+                ))),
                 Outcome::Skip(_) => Some(outcome.clone()),
             };
         }
@@ -121,7 +134,10 @@ fn run_suite(suite: &Suite, options: &Options, tally: &mut Tally) {
 
 fn report(suite: &str, case: &str, outcome: &Outcome, took: Duration) {
     if took > Duration::from_secs(5) {
-        say(&format!("# {suite}::{case} took {:.1} s", took.as_secs_f32()));
+        say(&format!(
+            "# {suite}::{case} took {:.1} s",
+            took.as_secs_f32()
+        ));
     }
     say(&match outcome {
         Outcome::Ok => format!("case {suite}::{case} ok"),
@@ -146,9 +162,9 @@ fn perform(body: Body, limit: Duration) -> Outcome {
         });
     });
     match worker {
-        Ok(_) => told.recv_timeout(limit).unwrap_or_else(|_| {
-            Outcome::Fail(format!("no result within {} s", limit.as_secs()))
-        }),
+        Ok(_) => told
+            .recv_timeout(limit)
+            .unwrap_or_else(|_| Outcome::Fail(format!("no result within {} s", limit.as_secs()))),
         Err(error) => Outcome::Fail(format!("cannot start a thread: {error}")),
     }
 }
@@ -163,7 +179,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// A reason is one line of bounded length.
 fn one_line(reason: &str) -> String {
-    let joined: Vec<_> = reason.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect();
+    let joined: Vec<_> = reason
+        .split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let text = joined.join(" | ");
     match text.char_indices().nth(1_500) {
         Some((at, _)) => format!("{}…", &text[..at]),
@@ -190,7 +210,10 @@ mod tests {
     #[test]
     fn each_ending_is_told_apart() {
         assert_eq!(outcome(|| Ok(())), Outcome::Ok);
-        assert_eq!(outcome(|| Err(skip("no feature"))), Outcome::Skip("no feature".into()));
+        assert_eq!(
+            outcome(|| Err(skip("no feature"))),
+            Outcome::Skip("no feature".into())
+        );
         assert_eq!(
             outcome(|| Err(anyhow::anyhow!("inner").context("outer"))),
             Outcome::Fail("outer: inner".into())
@@ -209,7 +232,9 @@ mod tests {
         let options = parse(&["--suite", "storm", "exact"]).unwrap();
         assert_eq!(options.suite.as_deref(), Some("storm"));
         assert!(options.wants("storm", "exact-count") && !options.wants("storm", "other"));
-        assert!(parse(&["--suite"]).is_err() && parse(&["-x"]).is_err() && parse(&["a", "b"]).is_err());
+        assert!(
+            parse(&["--suite"]).is_err() && parse(&["-x"]).is_err() && parse(&["a", "b"]).is_err()
+        );
     }
 
     #[test]

@@ -45,7 +45,11 @@ pub struct Script<'a> {
 impl<'a> Script<'a> {
     /// A script that has not run yet.
     pub fn new(text: &'a str) -> Self {
-        Self { text, variables: Vec::new(), limit: COMMAND_LIMIT }
+        Self {
+            text,
+            variables: Vec::new(),
+            limit: COMMAND_LIMIT,
+        }
     }
 
     /// Sets a variable of its environment.
@@ -65,7 +69,10 @@ impl<'a> Script<'a> {
     /// Runs it to its end.
     pub fn run(&self) -> Result<Output> {
         let mut command = Command::new("/bin/bash");
-        command.arg("-c").arg(self.text).envs(self.variables.iter().map(|(n, v)| (n, v)));
+        command
+            .arg("-c")
+            .arg(self.text)
+            .envs(self.variables.iter().map(|(n, v)| (n, v)));
         finish(command, self.limit).with_context(|| format!("running `{}`", brief(self.text)))
     }
 
@@ -73,7 +80,12 @@ impl<'a> Script<'a> {
     pub fn must(&self) -> Result<String> {
         let output = self.run()?;
         if !output.succeeded() {
-            bail!("`{}` ended with {:?}: {}", brief(self.text), output.code, output.tail());
+            bail!(
+                "`{}` ended with {:?}: {}",
+                brief(self.text),
+                output.code,
+                output.tail()
+            );
         }
         Ok(output.text)
     }
@@ -93,7 +105,10 @@ pub fn run(text: &str) -> Result<Output> {
 pub fn finish(mut command: Command, limit: Duration) -> Result<Output> {
     let mut log = temporary_file()?;
     command
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        )
         .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("duplicating the output file")?)
@@ -106,9 +121,15 @@ pub fn finish(mut command: Command, limit: Duration) -> Result<Output> {
     log.read_to_end(&mut bytes).context("reading its output")?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let Some(status) = status else {
-        bail!("not finished within {} s: {}", limit.as_secs(), text.trim_end());
+        bail!(
+            "not finished within {} s: {}",
+            limit.as_secs(),
+            text.trim_end()
+        );
     };
-    let code = status.code().or_else(|| status.signal().map(|signal| -signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| -signal));
     Ok(Output { code, text })
 }
 
@@ -142,6 +163,21 @@ pub fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
     Ok(Some(child.wait().context("reaping a process")?))
 }
 
+/// Keeps descriptors that this program was started with from its children: LVM complains about
+/// each.
+pub fn keep_descriptors_to_ourselves() {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: integers; only a flag of descriptors changes. Failure leaves things as they were.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            CLOSE_RANGE_CLOEXEC,
+        )
+    };
+}
+
 fn brief(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(120) {
@@ -156,14 +192,23 @@ mod tests {
 
     #[test]
     fn status_and_output_come_back() {
-        let output = Script::new("echo $A; echo b >&2; exit 3").with("A", "a").run().unwrap();
+        let output = Script::new("echo $A; echo b >&2; exit 3")
+            .with("A", "a")
+            .run()
+            .unwrap();
         assert_eq!((output.code, output.text.as_str()), (Some(3), "a\nb\n"));
         assert!(Script::new("kill -9 $$").run().unwrap().code == Some(-9));
     }
 
     #[test]
     fn a_command_that_hangs_is_ended() {
-        let error = Script::new("echo begun; sleep 30").limit(1).run().unwrap_err();
-        assert!(format!("{error:#}").contains("not finished within 1 s: begun"), "{error:#}");
+        let error = Script::new("echo begun; sleep 30")
+            .limit(1)
+            .run()
+            .unwrap_err();
+        assert!(
+            format!("{error:#}").contains("not finished within 1 s: begun"),
+            "{error:#}"
+        );
     }
 }

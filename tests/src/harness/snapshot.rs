@@ -27,7 +27,11 @@ impl Aligned {
     pub fn new(length: usize) -> Self {
         let room = vec![0_u8; length + 4096];
         let offset = room.as_ptr().align_offset(4096);
-        Self { room, offset, length }
+        Self {
+            room,
+            offset,
+            length,
+        }
     }
 
     /// The bytes.
@@ -48,7 +52,8 @@ pub fn open_direct(node: &Path) -> Result<File> {
         .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC)
         .open(node)
         .with_context(|| format!("cannot open {} for reading", node.display()))?;
-    file.sync_all().with_context(|| format!("cannot write out {}", node.display()))?;
+    file.sync_all()
+        .with_context(|| format!("cannot write out {}", node.display()))?;
     Ok(file)
 }
 
@@ -85,13 +90,19 @@ impl Snapshot {
                 .with_context(|| format!("cannot read {} at {offset}", node.display()))?;
             taken.push((offset, buffer.bytes().to_vec()));
         }
-        Ok(Self { node: node.to_owned(), ranges: taken })
+        Ok(Self {
+            node: node.to_owned(),
+            ranges: taken,
+        })
     }
 
     /// How many bytes differ on the medium now, and where the first one is.
     pub fn changed(&self) -> Result<(u64, Option<u64>)> {
-        let wanted: Vec<_> =
-            self.ranges.iter().map(|(offset, bytes)| (*offset, bytes.len() as u64)).collect();
+        let wanted: Vec<_> = self
+            .ranges
+            .iter()
+            .map(|(offset, bytes)| (*offset, bytes.len() as u64))
+            .collect();
         let now = Self::of(&self.node, &wanted)?;
         let (mut count, mut first) = (0, None);
         for ((offset, before), (_, after)) in self.ranges.iter().zip(&now.ranges) {
@@ -134,7 +145,9 @@ impl Sums {
         let mut sums = Vec::new();
         let mut at = 0;
         while at < size {
-            let length = usize::try_from(size - at).unwrap_or(usize::MAX).min(1 << 20);
+            let length = usize::try_from(size - at)
+                .unwrap_or(usize::MAX)
+                .min(1 << 20);
             let bytes = &mut buffer.bytes_mut()[..length];
             file.read_exact_at(bytes, at)
                 .with_context(|| format!("cannot read {} at {at}", disk.path()))?;
@@ -147,7 +160,9 @@ impl Sums {
     /// The MiBs that differ.
     pub fn differing(&self, other: &Self) -> Vec<usize> {
         let longer = self.0.len().max(other.0.len());
-        (0..longer).filter(|&at| self.0.get(at) != other.0.get(at)).collect()
+        (0..longer)
+            .filter(|&at| self.0.get(at) != other.0.get(at))
+            .collect()
     }
 }
 
@@ -158,9 +173,13 @@ fn checksum(bytes: &[u8]) -> u64 {
         let mut full = [0_u8; 8];
         full[..word.len()].copy_from_slice(word);
         let lane = &mut lanes[at % 4];
-        *lane = (*lane ^ u64::from_le_bytes(full)).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+        *lane = (*lane ^ u64::from_le_bytes(full))
+            .wrapping_mul(0x0000_0100_0000_01B3)
+            .rotate_left(23);
     }
-    lanes.iter().fold(bytes.len() as u64, |sum, lane| sum.wrapping_mul(31).wrapping_add(*lane))
+    lanes.iter().fold(bytes.len() as u64, |sum, lane| {
+        sum.wrapping_mul(31).wrapping_add(*lane)
+    })
 }
 
 #[cfg(test)]

@@ -43,14 +43,25 @@ impl Low {
                 0,
             )
         };
-        ensure!(address != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
-        Ok(Self { address: address.cast(), used: 0 })
+        ensure!(
+            address != libc::MAP_FAILED,
+            "mmap: {}",
+            std::io::Error::last_os_error()
+        );
+        Ok(Self {
+            address: address.cast(),
+            used: 0,
+        })
     }
 
     /// Copies bytes in and gives their 32-bit address.
     fn put(&mut self, bytes: &[u8]) -> Result<u32> {
         let at = self.used.next_multiple_of(4096);
-        ensure!(at + bytes.len() <= LOW_BYTES, "no room for {} bytes", bytes.len());
+        ensure!(
+            at + bytes.len() <= LOW_BYTES,
+            "no room for {} bytes",
+            bytes.len()
+        );
         self.used = at + bytes.len();
         // SAFETY: the range lies within the mapping, as was just checked.
         let target = unsafe {
@@ -103,7 +114,9 @@ pub fn supported() -> Result<()> {
     let config = std::fs::read_to_string(format!("/boot/config-{release}"))
         .with_context(|| format!("cannot read the configuration of {release}"))?;
     if !config.contains("CONFIG_IA32_EMULATION=y") {
-        return Err(skip(format!("{release} is built without CONFIG_IA32_EMULATION")));
+        return Err(skip(format!(
+            "{release} is built without CONFIG_IA32_EMULATION"
+        )));
     }
     call(number::GETPID, 0, 0, 0).map(drop)
 }
@@ -132,7 +145,7 @@ pub fn write(node: &Path) -> Result<()> {
     supported()?;
     let mut low = Low::new()?;
     let fd = Fd::open(&mut low, node, libc::O_WRONLY)?;
-    let bytes = low.put(&[MARKER; 64 << 10])?;
+    let bytes = low.put(&vec![MARKER; 64 << 10])?;
     call(number::WRITE, fd.0, bytes, 64 << 10)?;
     call(number::FSYNC, fd.0, 0, 0).map(drop)
 }
@@ -163,7 +176,10 @@ pub fn add_partition(node: &Path) -> Result<()> {
     let data = low.put(&partition)?;
     // 1 is BLKPG_ADD_PARTITION.
     let words = [1, 0, 152, data];
-    let argument: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    let argument: Vec<u8> = words
+        .iter()
+        .flat_map(|word: &u32| word.to_le_bytes())
+        .collect();
     ioctl(&mut low, node, 0x1269, &argument)
 }
 

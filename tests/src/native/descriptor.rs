@@ -19,7 +19,8 @@ use rustix::net::{
 use super::{MARKER, check, open, open_read};
 
 fn overwrite(file: &File) -> Result<()> {
-    file.write_all_at(&[MARKER; 64 << 10], 0).context("pwrite")?;
+    file.write_all_at(&vec![MARKER; 64 << 10], 0)
+        .context("pwrite")?;
     file.sync_all().context("fsync")
 }
 
@@ -43,7 +44,12 @@ pub fn reopen_path(node: &Path) -> Result<()> {
 /// Through another process's `/proc/PID/fd`.
 pub fn reopen_other_process(node: &Path) -> Result<()> {
     let reader = open_read(node)?;
-    let path = format!("/proc/{}/task/{}/fd/{}", std::process::id(), tid(), reader.as_raw_fd());
+    let path = format!(
+        "/proc/{}/task/{}/fd/{}",
+        std::process::id(),
+        tid(),
+        reader.as_raw_fd()
+    );
     overwrite(&open(Path::new(&path), true, true, 0)?)
 }
 
@@ -68,7 +74,11 @@ pub fn fresh_node(node: &Path) -> Result<()> {
 /// `name_to_handle_at` and `open_by_handle_at`: no path is walked.
 pub fn by_handle(node: &Path) -> Result<()> {
     let name = CString::new(node.as_os_str().as_bytes()).context("a path with a zero byte")?;
-    let mut handle = Handle { bytes: 128, kind: 0, room: [0; 128] };
+    let mut handle = Handle {
+        bytes: 128,
+        kind: 0,
+        room: [0; 128],
+    };
     let mut mount_id: libc::c_int = 0;
     // SAFETY: `handle` has room for the 128 bytes it states.
     let named = unsafe {
@@ -107,27 +117,42 @@ struct Handle {
 
 /// A read-only descriptor arrives over a socket and is reopened for writing by the receiver.
 pub fn passed(node: &Path) -> Result<()> {
-    let (ours, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-            .context("socketpair")?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .context("socketpair")?;
     let reader = open_read(node)?;
     let fds = [std::os::fd::AsFd::as_fd(&reader)];
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut room);
     control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(&ours, &[IoSlice::new(b"x")], &mut control, SendFlags::empty()).context("sendmsg")?;
+    sendmsg(
+        &ours,
+        &[IoSlice::new(b"x")],
+        &mut control,
+        SendFlags::empty(),
+    )
+    .context("sendmsg")?;
     drop(reader);
 
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
     let mut byte = [0_u8; 1];
-    recvmsg(&theirs, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)
-        .context("recvmsg")?;
+    recvmsg(
+        &theirs,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .context("recvmsg")?;
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = message {
-            for fd in fds {
-                return overwrite(&open(&proc_path(&fd), true, true, 0)?);
-            }
+        if let RecvAncillaryMessage::ScmRights(mut fds) = message
+            && let Some(fd) = fds.next()
+        {
+            return overwrite(&open(&proc_path(&fd), true, true, 0)?);
         }
     }
     bail!("no descriptor arrived")

@@ -16,26 +16,26 @@ global_asm!(
     ".globl first_act_begin",
     "first_act_begin:",
     "lea rdi, [rip + first_act_path]",
-    "mov esi, 1",           // O_WRONLY
-    "mov eax, 2",           // open
+    "mov esi, 1", // O_WRONLY
+    "mov eax, 2", // open
     "syscall",
     "test rax, rax",
     "js 2f",
     "mov edi, eax",
     "lea rsi, [rip + first_act_begin]",
-    "and rsi, -4096",       // the page this program was loaded into
+    "and rsi, -4096", // the page this program was loaded into
     "mov edx, 4096",
-    "mov eax, 1",           // write
+    "mov eax, 1", // write
     "syscall",
     "test rax, rax",
     "js 2f",
-    "mov eax, 74",          // fsync of the same descriptor
+    "mov eax, 74", // fsync of the same descriptor
     "syscall",
     "test rax, rax",
     "2:",
     "neg rax",
     "mov edi, eax",
-    "mov eax, 60",          // exit
+    "mov eax, 60", // exit
     "syscall",
     "first_act_path:",
     ".globl first_act_end",
@@ -116,7 +116,10 @@ mod tests {
         assert_eq!(Command::new(&program).status().unwrap().code(), Some(0));
         assert_eq!(fs::read(&target).unwrap(), fs::read(&program).unwrap());
         fs::remove_file(&target).unwrap();
-        assert_eq!(Command::new(&program).status().unwrap().code(), Some(libc::ENOENT));
+        assert_eq!(
+            Command::new(&program).status().unwrap().code(),
+            Some(libc::ENOENT)
+        );
         fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -30,7 +30,11 @@ pub fn send<T>(file: &File, command: libc::c_ulong, argument: &mut T) -> Result<
 }
 
 fn range(node: &Path, command: libc::c_ulong, write: bool) -> Result<()> {
-    let file = if write { super::open(node, false, true, 0)? } else { open_read(node)? };
+    let file = if write {
+        super::open(node, false, true, 0)?
+    } else {
+        open_read(node)?
+    };
     let mut range = [0_u64, 64 << 10];
     send(&file, command, &mut range).map(drop)
 }
@@ -99,8 +103,13 @@ pub fn change_partition(
     length: i64,
 ) -> Result<()> {
     let file = open_read(node)?;
-    let mut partition =
-        Partition { start, length, number, device_name: [0; 64], volume_name: [0; 64] };
+    let mut partition = Partition {
+        start,
+        length,
+        number,
+        device_name: [0; 64],
+        volume_name: [0; 64],
+    };
     let mut change = PartitionChange {
         operation,
         flags: 0,

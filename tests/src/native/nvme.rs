@@ -39,12 +39,24 @@ const _: () = assert!(size_of::<Command>() == 80);
 impl Command {
     /// Write (I/O opcode 0x01) of eight 512-byte blocks at block 0 from the memory at `address`.
     pub fn write(address: u64) -> Self {
-        Self { opcode: 0x01, nsid: 1, address, data_length: 4096, cdw12: 7, ..Self::default() }
+        Self {
+            opcode: 0x01,
+            nsid: 1,
+            address,
+            data_length: 4096,
+            cdw12: 7,
+            ..Self::default()
+        }
     }
 
     /// Format NVM (admin opcode 0x80) with the namespace's present format.
     pub fn format() -> Self {
-        Self { opcode: 0x80, nsid: 1, timeout_ms: 20_000, ..Self::default() }
+        Self {
+            opcode: 0x80,
+            nsid: 1,
+            timeout_ms: 20_000,
+            ..Self::default()
+        }
     }
 
     /// The structure as bytes.
@@ -127,5 +139,13 @@ pub fn format_64(node: &Path) -> Result<()> {
 
 /// An admin opcode that is vendor specific.
 pub fn vendor(node: &Path) -> Result<()> {
-    send(node, 0xC048_4E41, Command { opcode: 0xC1, nsid: 1, ..Command::default() })
+    send(
+        node,
+        0xC048_4E41,
+        Command {
+            opcode: 0xC1,
+            nsid: 1,
+            ..Command::default()
+        },
+    )
 }

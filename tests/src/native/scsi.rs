@@ -14,7 +14,9 @@ const SG_IO: libc::c_ulong = 0x2285;
 /// WRITE(10) of `blocks` blocks at `block`.
 pub fn write10(block: u32, blocks: u16) -> [u8; 10] {
     let (at, count) = (block.to_be_bytes(), blocks.to_be_bytes());
-    [0x2A, 0, at[0], at[1], at[2], at[3], 0, count[0], count[1], 0]
+    [
+        0x2A, 0, at[0], at[1], at[2], at[3], 0, count[0], count[1], 0,
+    ]
 }
 
 /// `struct sg_io_hdr` of a 64-bit program.
@@ -55,7 +57,11 @@ struct Request {
 
 impl Request {
     fn write() -> Self {
-        Self { cdb: write10(0, 8).to_vec(), data: vec![MARKER; 4096], sense: [0; 64] }
+        Self {
+            cdb: write10(0, 8).to_vec(),
+            data: vec![MARKER; 4096],
+            sense: [0; 64],
+        }
     }
 
     fn header(&mut self) -> Header {
@@ -92,7 +98,11 @@ pub fn sg_io(node: &Path) -> Result<()> {
     let mut request = Request::write();
     let mut header = request.header();
     ioctl::send(&file, SG_IO, &mut header)?;
-    ensure!(header.status == 0, "the drive answered with status {:#x}", header.status);
+    ensure!(
+        header.status == 0,
+        "the drive answered with status {:#x}",
+        header.status
+    );
     Ok(())
 }
 
@@ -176,7 +186,11 @@ pub fn bsg(node: &Path) -> Result<()> {
         ..HeaderV4::default()
     };
     ioctl::send(&file, SG_IO, &mut header)?;
-    ensure!(header.device_status == 0, "the drive answered with {:#x}", header.device_status);
+    ensure!(
+        header.device_status == 0,
+        "the drive answered with {:#x}",
+        header.device_status
+    );
     Ok(())
 }
 

@@ -17,7 +17,8 @@ use crate::harness::snapshot::Aligned;
 fn one(ring: &mut IoUring, entry: &Entry, what: &str) -> Result<i32> {
     // SAFETY: whatever the entry points at is kept by the caller until the result has arrived.
     unsafe { ring.submission().push(entry) }.context("the submission queue is full")?;
-    ring.submit_and_wait(1).with_context(|| format!("submitting {what}"))?;
+    ring.submit_and_wait(1)
+        .with_context(|| format!("submitting {what}"))?;
     let result = ring.completion().next().context("no completion")?.result();
     check(errno_result(result), what)?;
     Ok(result)
@@ -43,7 +44,9 @@ fn open_and_write(node: &Path, flags: Flags) -> Result<()> {
     let fd = one(&mut ring, &open, "opening through io_uring")?;
     let mut data = Aligned::new(4096);
     data.bytes_mut().fill(MARKER);
-    let write = opcode::Write::new(types::Fd(fd), data.bytes().as_ptr(), 4096).build().flags(flags);
+    let write = opcode::Write::new(types::Fd(fd), data.bytes().as_ptr(), 4096)
+        .build()
+        .flags(flags);
     let written = one(&mut ring, &write, "writing through io_uring");
     let sync = opcode::Fsync::new(types::Fd(fd)).build();
     let synced = one(&mut ring, &sync, "fsync through io_uring");
@@ -65,27 +68,35 @@ pub fn write_by_worker(node: &Path) -> Result<()> {
 
 /// A submission queue that a kernel thread empties.
 pub fn write_by_poller(node: &Path) -> Result<()> {
-    let mut ring =
-        IoUring::builder().setup_sqpoll(2_000).build(4).context("io_uring_setup with SQPOLL")?;
+    let mut ring = IoUring::builder()
+        .setup_sqpoll(2_000)
+        .build(4)
+        .context("io_uring_setup with SQPOLL")?;
     let file = super::open(node, false, true, libc::O_DIRECT)?;
     let mut data = Aligned::new(4096);
     data.bytes_mut().fill(MARKER);
     let write =
         opcode::Write::new(types::Fd(file.as_raw_fd()), data.bytes().as_ptr(), 4096).build();
-    ensure!(one(&mut ring, &write, "writing through io_uring")? == 4096, "a short write");
+    ensure!(
+        one(&mut ring, &write, "writing through io_uring")? == 4096,
+        "a short write"
+    );
     Ok(())
 }
 
 /// An NVMe command on a generic or controller node (opened for reading) by IORING_OP_URING_CMD.
 fn nvme_command(node: &Path, operation: u32, command: Command, what: &str) -> Result<()> {
     let file = open_read(node)?;
-    let mut ring: IoUring<Entry128, cqueue::Entry32> =
-        IoUring::builder().build(4).context("io_uring_setup with large entries")?;
-    let entry =
-        opcode::UringCmd80::new(types::Fd(file.as_raw_fd()), operation).cmd(command.bytes()).build();
+    let mut ring: IoUring<Entry128, cqueue::Entry32> = IoUring::builder()
+        .build(4)
+        .context("io_uring_setup with large entries")?;
+    let entry = opcode::UringCmd80::new(types::Fd(file.as_raw_fd()), operation)
+        .cmd(command.bytes())
+        .build();
     // SAFETY: the data buffer is kept by the caller until the result has arrived below.
     unsafe { ring.submission().push(&entry) }.context("the submission queue is full")?;
-    ring.submit_and_wait(1).with_context(|| format!("submitting {what}"))?;
+    ring.submit_and_wait(1)
+        .with_context(|| format!("submitting {what}"))?;
     let result = ring.completion().next().context("no completion")?.result();
     check(errno_result(result), what)?;
     ensure!(result == 0, "the drive answered with status {result:#x}");
@@ -102,5 +113,10 @@ pub fn nvme_write(node: &Path) -> Result<()> {
 
 /// Format by NVME_URING_CMD_ADMIN.
 pub fn nvme_format(node: &Path) -> Result<()> {
-    nvme_command(node, 0xC048_4E82, Command::format(), "Format by NVME_URING_CMD_ADMIN")
+    nvme_command(
+        node,
+        0xC048_4E82,
+        Command::format(),
+        "Format by NVME_URING_CMD_ADMIN",
+    )
 }

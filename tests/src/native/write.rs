@@ -29,7 +29,8 @@ fn sync(file: &File) -> Result<()> {
 /// `pwrite(2)` at an offset, then `fsync`.
 pub fn pwrite(node: &Path) -> Result<()> {
     let file = open_write(node, 0)?;
-    file.write_all_at(&[MARKER; LENGTH], 4096).context("pwrite")?;
+    file.write_all_at(&vec![MARKER; LENGTH], 4096)
+        .context("pwrite")?;
     sync(&file)
 }
 
@@ -38,13 +39,15 @@ pub fn direct(node: &Path) -> Result<()> {
     let file = open_write(node, libc::O_DIRECT | libc::O_SYNC)?;
     let mut buffer = Aligned::new(LENGTH);
     buffer.bytes_mut().fill(MARKER);
-    file.write_all_at(buffer.bytes(), 0).context("pwrite with O_DIRECT")
+    file.write_all_at(buffer.bytes(), 0)
+        .context("pwrite with O_DIRECT")
 }
 
 /// With `O_EXCL`, as partitioners open.
 pub fn exclusive(node: &Path) -> Result<()> {
     let file = open_write(node, libc::O_EXCL)?;
-    file.write_all_at(&[MARKER; LENGTH], 0).context("pwrite")?;
+    file.write_all_at(&vec![MARKER; LENGTH], 0)
+        .context("pwrite")?;
     sync(&file)
 }
 
@@ -52,7 +55,7 @@ pub fn exclusive(node: &Path) -> Result<()> {
 pub fn append_truncate(node: &Path) -> Result<()> {
     // `std` refuses O_TRUNC together with O_APPEND, the kernel does not.
     let mut file = open_write(node, libc::O_TRUNC | libc::O_CREAT)?;
-    file.write_all(&[MARKER; LENGTH]).context("write")?;
+    file.write_all(&vec![MARKER; LENGTH]).context("write")?;
     sync(&file)
 }
 
@@ -79,7 +82,11 @@ pub fn mapped(node: &Path) -> Result<()> {
             0,
         )
     };
-    ensure!(address != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+    ensure!(
+        address != libc::MAP_FAILED,
+        "mmap: {}",
+        std::io::Error::last_os_error()
+    );
     // SAFETY: `address` is a writable mapping of LENGTH bytes that nobody else knows.
     let result = unsafe {
         ptr::write_bytes(address.cast::<u8>(), MARKER, LENGTH);
@@ -97,7 +104,12 @@ pub fn sendfile(node: &Path) -> Result<()> {
     let target = open_write(node, 0)?;
     // SAFETY: two descriptors that live and no pointer to an offset.
     let sent = unsafe {
-        libc::sendfile(target.as_raw_fd(), source.as_raw_fd(), ptr::null_mut(), LENGTH)
+        libc::sendfile(
+            target.as_raw_fd(),
+            source.as_raw_fd(),
+            ptr::null_mut(),
+            LENGTH,
+        )
     };
     check(sent as libc::c_long, "sendfile")?;
     sync(&target)
@@ -107,7 +119,9 @@ pub fn sendfile(node: &Path) -> Result<()> {
 pub fn splice(node: &Path) -> Result<()> {
     let target = open_write(node, 0)?;
     let (read_end, write_end) = rustix::pipe::pipe().context("pipe")?;
-    File::from(write_end).write_all(&[MARKER; 4096]).context("filling the pipe")?;
+    File::from(write_end)
+        .write_all(&[MARKER; 4096])
+        .context("filling the pipe")?;
     let moved = rustix::pipe::splice(
         &read_end,
         None,
@@ -128,7 +142,10 @@ pub fn native_aio(node: &Path) -> Result<()> {
     buffer.bytes_mut().fill(MARKER);
     let mut context: libc::c_ulong = 0;
     // SAFETY: io_setup fills `context`.
-    check(unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut context) }, "io_setup")?;
+    check(
+        unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut context) },
+        "io_setup",
+    )?;
     let mut request = Iocb {
         opcode: 1, // IOCB_CMD_PWRITE
         fd: u32::try_from(file.as_raw_fd()).context("a negative descriptor")?,
@@ -141,8 +158,10 @@ pub fn native_aio(node: &Path) -> Result<()> {
     // SAFETY: `list` holds one request; it, the buffer and `event` outlive the two calls, since
     // io_getevents waits for the request to end.
     let result = unsafe {
-        let submitted =
-            check(libc::syscall(libc::SYS_io_submit, context, 1, list.as_mut_ptr()), "io_submit");
+        let submitted = check(
+            libc::syscall(libc::SYS_io_submit, context, 1, list.as_mut_ptr()),
+            "io_submit",
+        );
         if submitted.is_ok() {
             libc::syscall(
                 libc::SYS_io_getevents,
@@ -157,7 +176,11 @@ pub fn native_aio(node: &Path) -> Result<()> {
         submitted
     };
     result?;
-    ensure!(event[2] == 4096, "the asynchronous write gave {}", event[2].cast_signed());
+    ensure!(
+        event[2] == 4096,
+        "the asynchronous write gave {}",
+        event[2].cast_signed()
+    );
     sync(&file)
 }
 
@@ -190,18 +213,26 @@ fn fallocate(file: &File, mode: libc::c_int) -> Result<()> {
 
 /// `fallocate(FALLOC_FL_ZERO_RANGE)`.
 pub fn zero_range(node: &Path) -> Result<()> {
-    fallocate(&open_write(node, 0)?, libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE)
+    fallocate(
+        &open_write(node, 0)?,
+        libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE,
+    )
 }
 
 /// `fallocate(FALLOC_FL_PUNCH_HOLE)`.
 pub fn punch_hole(node: &Path) -> Result<()> {
-    fallocate(&open_write(node, 0)?, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE)
+    fallocate(
+        &open_write(node, 0)?,
+        libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE,
+    )
 }
 
 /// A file of 64 KiB of the marker, without a name.
 fn filled_file() -> Result<File> {
-    let fd = rustix::fs::memfd_create("source", rustix::fs::MemfdFlags::CLOEXEC).context("memfd")?;
+    let fd =
+        rustix::fs::memfd_create("source", rustix::fs::MemfdFlags::CLOEXEC).context("memfd")?;
     let file = File::from(fd);
-    file.write_all_at(&[MARKER; LENGTH], 0).context("filling the source file")?;
+    file.write_all_at(&vec![MARKER; LENGTH], 0)
+        .context("filling the source file")?;
     Ok(file)
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::fixture::{self, Shared};
-use crate::acts::{self, Act, Effect, Refusal, Target, block, container, content, nvme, scsi, stacked};
+use crate::acts::{
+    self, Act, Effect, Refusal, Target, block, container, content, nvme, scsi, stacked,
+};
 use crate::harness::audit;
 use crate::harness::case::Case;
 use crate::harness::disk::Disk;
@@ -47,7 +49,12 @@ pub fn scsi_disk() -> Vec<Case> {
         protect: |target| guard::mark_device(&target.disk.node),
     };
     let lists = [
-        block::CORE, block::WRITERS, block::RANGES, content::MAKERS, scsi::ACTS, stacked::ACTS,
+        block::CORE,
+        block::WRITERS,
+        block::RANGES,
+        content::MAKERS,
+        scsi::ACTS,
+        stacked::ACTS,
         container::ACTS,
     ];
     build(&group, &lists)
@@ -69,7 +76,10 @@ pub fn table() -> Vec<Case> {
             guard::wait_guarded(&target.whole.node)
         },
     };
-    build(&group, &[content::TABLES, content::HOLDINGS, scsi::PARTITION])
+    build(
+        &group,
+        &[content::TABLES, content::HOLDINGS, scsi::PARTITION],
+    )
 }
 
 /// The NVMe disk: the core acts and NVMe passthrough.
@@ -140,21 +150,28 @@ pub fn array() -> Vec<Case> {
             guard::wait_guarded(&target.disk.node)
         },
     };
-    const MEMBER: &[Act] = &[
-        Act::shell("mdadm-zero-superblock", "mdadm --zero-superblock --force $DEV")
-            .effect(Effect::None("belongs to the fixture"))
-            .refusal(Refusal::Harmless),
-        Act::shell("mdadm-stop", "mdadm --stop /dev/md/crit")
-            .effect(Effect::None("belongs to the fixture"))
-            .ops(&["detach"])
-            .refusal(Refusal::Harmless),
-    ];
     let mut cases = build(&group, &[block::CORE, MEMBER]);
     let upper = || Ok(Target::plain(Disk::at("/dev/md/crit")?));
     cases.extend(upper_device("md", upper, &[block::CORE]));
-    cases.push(Case::clean_up("remove", || shell::must("umount /mnt/mdcrit").map(drop)));
+    cases.push(Case::clean_up("remove", || {
+        shell::must("umount /mnt/mdcrit").map(drop)
+    }));
     cases
 }
+
+/// What MD's own tool does to a member and to the array.
+const MEMBER: &[Act] = &[
+    Act::shell(
+        "mdadm-zero-superblock",
+        "mdadm --zero-superblock --force $DEV",
+    )
+    .effect(Effect::None("belongs to the fixture"))
+    .refusal(Refusal::Harmless),
+    Act::shell("mdadm-stop", "mdadm --stop /dev/md/crit")
+        .effect(Effect::None("belongs to the fixture"))
+        .ops(&["detach"])
+        .refusal(Refusal::Harmless),
+];
 
 /// A whole spare disk, blank and free.
 fn blank(role: &str) -> Result<Target> {
@@ -200,8 +217,10 @@ fn upper_device(
         .copied()
         .flatten()
         .map(|act| {
-            Case::test(format!("{prefix}-{}", act.name), move || guarded(act, &find()?))
-                .limit(act.limit * 2 + 40)
+            Case::test(format!("{prefix}-{}", act.name), move || {
+                guarded(act, &find()?)
+            })
+            .limit(act.limit * 2 + 40)
         })
         .collect()
 }
@@ -217,7 +236,11 @@ fn prepare(make: fn() -> Result<Target>, reset: Reset, shared: Shared<State>) ->
             Reset::Fill => None,
             Reset::Image => Some(Arc::new(Image::take(&target.whole)?)),
         };
-        shared.set(State { target, image, sums: None });
+        shared.set(State {
+            target,
+            image,
+            sums: None,
+        });
         Ok(())
     })
 }
@@ -283,7 +306,10 @@ pub fn guarded(act: &Act, target: &Target) -> Result<()> {
     on_node.unchanged().context("THE ACT SUCCEEDED")?;
     match act.refusal {
         Refusal::Denied => {
-            ensure!(outcome.is_err(), "no byte changed, yet the act says that it succeeded");
+            ensure!(
+                outcome.is_err(),
+                "no byte changed, yet the act says that it succeeded"
+            );
             audit::wait_refusal(mark, &devices, act.ops).with_context(|| error_text(&outcome))?;
         }
         Refusal::DeniedQuietly => {

@@ -32,7 +32,11 @@ impl<T: Clone> Shared<T> {
 
     /// A copy of it.
     pub fn get(&self) -> Result<T> {
-        let stored = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stored = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         stored.context("an earlier case did not prepare this")
     }
 }
@@ -43,7 +47,9 @@ pub fn load_modules() -> Result<()> {
         "modprobe -a configfs null_blk nr_devices=0 2>/dev/null || modprobe null_blk nr_devices=0; \
          modprobe -a loop dm-mod dm-snapshot dm-crypt raid1 sg nbd; \
          mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; \
-         udevadm settle",
+         udevadm settle
+         # LVM looks at devices of kinds it knows; memory disks are none by itself.
+         echo 'devices { types = [ \"nullb\", 16 ] }' >/etc/lvm/lvmlocal.conf",
     )
     .map(drop)
 }
@@ -83,7 +89,7 @@ pub const HOLDINGS: &str = "ext4 luks xfs btrfs md lvm swap";
 /// A GPT disk whose seven partitions each hold something that tools recognise.
 pub fn make_table(disk: &Disk) -> Result<()> {
     Script::new(
-        r#"set -e
+        r"set -e
         wipefs -qaf $DEV
         sfdisk -q --wipe always --wipe-partitions always $DEV <<'T'
 label: gpt
@@ -109,10 +115,16 @@ T
         vgcreate -q vghold ${P}6
         lvcreate -q -y -an -Zn -L 8M -n lvhold vghold
         mkswap -q -f ${P}7
-        udevadm settle; sync $DEV"#,
+        udevadm settle; sync $DEV",
     )
     .with("DEV", disk.path())
-    .with("PART", disk.partition_path(0).display().to_string().trim_end_matches('0'))
+    .with(
+        "PART",
+        disk.partition_path(0)
+            .display()
+            .to_string()
+            .trim_end_matches('0'),
+    )
     .with("DIR", crate::acts::SCRATCH)
     .limit(150)
     .must()

@@ -25,11 +25,17 @@ const FILE_SYSTEM: &[Act] = &[
     Act::shell("e2fsck", "e2fsck -fy $DEV").refusal(Refusal::Harmless),
     Act::shell("tune2fs-journal", "tune2fs -f -O ^has_journal $DEV"),
     Act::shell("tune2fs-label", "tune2fs -L hostile $DEV"),
-    Act::shell("debugfs-write", "debugfs -w -R 'rm ibdata1' $DEV 2>&1 | grep -q .")
-        .refusal(Refusal::DeniedQuietly),
+    Act::shell(
+        "debugfs-write",
+        "debugfs -w -R 'rm ibdata1' $DEV 2>&1 | grep -q .",
+    )
+    .refusal(Refusal::DeniedQuietly),
     Act::shell("resize2fs-shrink", "resize2fs -f $DEV 64M").refusal(Refusal::Harmless),
     Act::shell("swapon", "swapon $DEV"),
-    Act::shell("mount-elsewhere-and-dd", "dd if=$DIR/junk64k of=$DEV bs=64k seek=16 conv=fsync"),
+    Act::shell(
+        "mount-elsewhere-and-dd",
+        "dd if=$DIR/junk64k of=$DEV bs=64k seek=16 conv=fsync",
+    ),
 ];
 
 /// The cases.
@@ -46,9 +52,20 @@ pub fn cases() -> Vec<Case> {
             Ok(())
         })
     }];
-    let whole = [block::CORE, block::RANGES, content::TABLES, nvme::ACTS, stacked::ACTS];
+    let whole = [
+        block::CORE,
+        block::RANGES,
+        content::TABLES,
+        nvme::ACTS,
+        stacked::ACTS,
+    ];
     for act in whole.into_iter().flatten() {
-        cases.push(case("disk", act, || Ok(Target::disk(Disk::role("data")?)), shared.clone()));
+        cases.push(case(
+            "disk",
+            act,
+            || Ok(Target::disk(Disk::role("data")?)),
+            shared.clone(),
+        ));
     }
     cases.push(answers("disk-database-answers", shared.clone()));
     let part = [block::CORE, block::WRITERS, content::MAKERS, FILE_SYSTEM];
@@ -57,14 +74,19 @@ pub fn cases() -> Vec<Case> {
         cases.push(case("partition", act, find, shared.clone()));
     }
     cases.push(answers("partition-database-answers", shared.clone()));
-    cases.push(Case::test("rows-on-disk", move || {
-        db::query("FLUSH TABLES")?;
-        shell::must("systemctl restart mariadb.service")?;
-        db::wait()?;
-        ensure!(db::checksum()? == shared.get()?.rows, "the rows have CHANGED");
-        Ok(())
-    })
-    .limit(200));
+    cases.push(
+        Case::test("rows-on-disk", move || {
+            db::query("FLUSH TABLES")?;
+            shell::must("systemctl restart mariadb.service")?;
+            db::wait()?;
+            ensure!(
+                db::checksum()? == shared.get()?.rows,
+                "the rows have CHANGED"
+            );
+            Ok(())
+        })
+        .limit(200),
+    );
     cases
 }
 
@@ -101,15 +123,24 @@ fn case(
 
 /// Some tools look before they leap: they see the mounted file system and never open the device.
 fn tool_saw_use(text: &str) -> bool {
-    ["is mounted", "contains a mounted", "apparently in use", "mounted filesystem", "in use and"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    [
+        "is mounted",
+        "contains a mounted",
+        "apparently in use",
+        "mounted filesystem",
+        "in use and",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 fn answers(name: &str, shared: Shared<Fixed>) -> Case {
     Case::test(name, move || {
         ensure!(db::answers(), "the database does not answer");
-        ensure!(db::checksum()? == shared.get()?.rows, "the rows have CHANGED");
+        ensure!(
+            db::checksum()? == shared.get()?.rows,
+            "the rows have CHANGED"
+        );
         shell::must("journalctl -k -b --no-pager | grep -E 'EXT4-fs error|I/O error.*nvme0' && exit 1; true")
             .map(drop)
     })
@@ -119,7 +150,11 @@ fn fixed() -> Result<Fixed> {
     let disk = Disk::role("data")?;
     let size = disk.size()?;
     let table = Snapshot::of(&disk.node, &[(0, 1 << 20), (size - (1 << 20), 1 << 20)])?;
-    Ok(Fixed { table, superblock: superblock()?, rows: db::checksum()? })
+    Ok(Fixed {
+        table,
+        superblock: superblock()?,
+        rows: db::checksum()?,
+    })
 }
 
 /// ext4: the boot block, `s_magic` and `s_uuid` (fs/ext4/ext4.h `struct ext4_super_block`).
@@ -131,12 +166,19 @@ fn superblock() -> Result<Vec<u8>> {
         .read_exact_at(buffer.bytes_mut(), 0)
         .context("reading the superblock")?;
     let bytes = buffer.bytes();
-    ensure!(bytes[0x438..0x43A] == [0x53, 0xEF], "no ext4 magic number on {}", partition.path());
+    ensure!(
+        bytes[0x438..0x43A] == [0x53, 0xEF],
+        "no ext4 magic number on {}",
+        partition.path()
+    );
     Ok([&bytes[..1024], &bytes[0x438..0x43A], &bytes[0x468..0x478]].concat())
 }
 
 fn unchanged(before: &Fixed) -> Result<()> {
     before.table.unchanged().context("THE ACT SUCCEEDED")?;
-    ensure!(superblock()? == before.superblock, "THE ACT SUCCEEDED: the superblock has CHANGED");
+    ensure!(
+        superblock()? == before.superblock,
+        "THE ACT SUCCEEDED: the superblock has CHANGED"
+    );
     Ok(())
 }

@@ -8,29 +8,97 @@ use crate::harness::shell::{self, Script};
 use crate::harness::{audit, guard};
 
 const VOLUMES: &[Work] = &[
-    work("snapshot-backup", 90, "lvcreate -q -y -s -L 16M -n snap vglive/data; mkdir -p /mnt/snap; mount -o ro /dev/vglive/snap /mnt/snap; cmp /mnt/snap/rows /mnt/live/rows; cp /mnt/snap/rows $DIR/rows; umount /mnt/snap; lvremove -q -f vglive/snap; ! [ -e /dev/vglive/snap ]"),
-    work("snapshot-removed-by-path", 90, "lvcreate -q -y -s -L 16M -n snap2 vglive/data; lvremove -q -f -y /dev/vglive/snap2"),
-    work("lvextend-resize", 90, "before=$(blockdev --getsize64 /dev/vglive/data); lvextend -q -r -L +16M vglive/data; [ $(blockdev --getsize64 /dev/vglive/data) -gt $before ]; [ $(df --output=size -B1M /mnt/live | tail -1) -gt 50 ]"),
-    work("lvextend-then-resize2fs", 90, "lvextend -q -L +8M vglive/data; resize2fs /dev/vglive/data"),
-    work("vgextend", 90, "pvcreate -q -ff -y $THIRD; vgextend -q vglive $THIRD; lvextend -q -L +8M vglive/data $THIRD; pvs --noheadings -o vg_name $THIRD | grep -q vglive"),
-    work("new-volume-and-mkfs-at-once", 90, "lvcreate -q -y -L 16M -n fresh vglive && mkfs.ext4 -q -F /dev/vglive/fresh; mount /dev/vglive/fresh /mnt/snap; umount /mnt/snap; lvremove -q -f vglive/fresh"),
-    work("thin", 120, "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin"),
-    work("scan", 90, "pvscan --cache >/dev/null; pvscan >/dev/null; vgscan >/dev/null; lvscan >/dev/null; vgs >/dev/null; pvs -a >/dev/null; lvs -a -o+devices >/dev/null; vgdisplay >/dev/null; vgchange -q -ay vglive; vgck vglive; vgcfgbackup -q -f $DIR/vg.cfg vglive; dmsetup ls --tree >/dev/null; dmsetup table >/dev/null; lvmdevices >/dev/null 2>&1 || true"),
-    work("live-file-system", 60, "cmp /mnt/live/rows $DIR/rows; echo more >>/mnt/live/log; sync -f /mnt/live"),
+    work(
+        "snapshot-backup",
+        90,
+        "lvcreate -q -y -s -L 16M -n snap vglive/data; mkdir -p /mnt/snap; mount -o ro /dev/vglive/snap /mnt/snap; cmp /mnt/snap/rows /mnt/live/rows; cp /mnt/snap/rows $DIR/rows; umount /mnt/snap; lvremove -q -f vglive/snap; ! [ -e /dev/vglive/snap ]",
+    ),
+    work(
+        "snapshot-removed-by-path",
+        90,
+        "lvcreate -q -y -s -L 16M -n snap2 vglive/data; lvremove -q -f -y /dev/vglive/snap2",
+    ),
+    work(
+        "lvextend-resize",
+        90,
+        "before=$(blockdev --getsize64 /dev/vglive/data); lvextend -q -r -L +16M vglive/data; [ $(blockdev --getsize64 /dev/vglive/data) -gt $before ]; [ $(df --output=size -B1M /mnt/live | tail -1) -gt 50 ]",
+    ),
+    work(
+        "lvextend-then-resize2fs",
+        90,
+        "lvextend -q -L +8M vglive/data; resize2fs /dev/vglive/data",
+    ),
+    work(
+        "vgextend",
+        90,
+        "pvcreate -q -ff -y $THIRD; vgextend -q vglive $THIRD; lvextend -q -L +8M vglive/data $THIRD; pvs --noheadings -o vg_name $THIRD | grep -q vglive",
+    ),
+    work(
+        "new-volume-and-mkfs-at-once",
+        90,
+        "lvcreate -q -y -L 16M -n fresh vglive && mkfs.ext4 -q -F /dev/vglive/fresh; mount /dev/vglive/fresh /mnt/snap; umount /mnt/snap; lvremove -q -f vglive/fresh",
+    ),
+    work(
+        "thin",
+        120,
+        "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
+    ),
+    work(
+        "scan",
+        90,
+        "pvscan --cache >/dev/null; pvscan >/dev/null; vgscan >/dev/null; lvscan >/dev/null; vgs >/dev/null; pvs -a >/dev/null; lvs -a -o+devices >/dev/null; vgdisplay >/dev/null; vgchange -q -ay vglive; vgck vglive; vgcfgbackup -q -f $DIR/vg.cfg vglive; dmsetup ls --tree >/dev/null; dmsetup table >/dev/null; lvmdevices >/dev/null 2>&1 || true",
+    ),
+    work(
+        "live-file-system",
+        60,
+        "cmp /mnt/live/rows $DIR/rows; echo more >>/mnt/live/log; sync -f /mnt/live",
+    ),
 ];
 
 const XFS: &[Work] = &[
-    work("xfs-snapshot-nouuid", 120, "lvcreate -q -y -s -L 16M -n xsnap vglive/xdata; mount -o ro,nouuid,norecovery /dev/vglive/xsnap /mnt/snap; ls /mnt/snap >/dev/null; umount /mnt/snap; lvremove -q -f vglive/xsnap"),
-    work("xfs-growfs", 120, "lvextend -q -L +16M vglive/xdata; xfs_growfs /mnt/xlive >/dev/null; [ $(df --output=size -B1M /mnt/xlive | tail -1) -gt 40 ]"),
-    work("xfs-fsr-and-repair-n", 120, "xfs_fsr /mnt/xlive >/dev/null 2>&1 || true; xfs_info /mnt/xlive >/dev/null; xfs_spaceman -c 'freesp' /mnt/xlive >/dev/null 2>&1 || true; xfs_db -r -c 'sb 0' /dev/vglive/xdata >/dev/null; xfs_repair -n /dev/vglive/xdata >/dev/null 2>&1 || true"),
+    work(
+        "xfs-snapshot-nouuid",
+        120,
+        "lvcreate -q -y -s -L 16M -n xsnap vglive/xdata; mount -o ro,nouuid,norecovery /dev/vglive/xsnap /mnt/snap; ls /mnt/snap >/dev/null; umount /mnt/snap; lvremove -q -f vglive/xsnap",
+    ),
+    work(
+        "xfs-growfs",
+        120,
+        "lvextend -q -L +16M vglive/xdata; xfs_growfs /mnt/xlive >/dev/null; [ $(df --output=size -B1M /mnt/xlive | tail -1) -gt 40 ]",
+    ),
+    work(
+        "xfs-fsr-and-repair-n",
+        120,
+        "xfs_fsr /mnt/xlive >/dev/null 2>&1 || true; xfs_info /mnt/xlive >/dev/null; xfs_spaceman -c 'freesp' /mnt/xlive >/dev/null 2>&1 || true; xfs_db -r -c 'sb 0' /dev/vglive/xdata >/dev/null; xfs_repair -n /dev/vglive/xdata >/dev/null 2>&1 || true",
+    ),
 ];
 
 const ARRAY: &[Work] = &[
-    work("md-fail-remove-add", 180, "mdadm -q /dev/md/live --fail $MB; mdadm -q /dev/md/live --remove $MB; mdadm -q --zero-superblock $MB; mdadm -q /dev/md/live --add $MC; for i in $(seq 120); do grep -qE 'recovery|resync' /proc/mdstat || break; sleep 0.5; done; mdadm --detail /dev/md/live | grep -q 'State : \\(clean\\|active\\)'; cmp /mnt/mdlive/rows $DIR/rows"),
-    work("md-check", 120, "M=$(basename $(readlink -f /dev/md/live)); echo check >/sys/block/$M/md/sync_action; for i in $(seq 120); do [ $(cat /sys/block/$M/md/sync_action) = idle ] && break; sleep 0.5; done; [ $(cat /sys/block/$M/md/mismatch_cnt) = 0 ]"),
-    work("md-queries", 60, "mdadm --detail /dev/md/live >/dev/null; mdadm --examine $MA >/dev/null; mdadm --detail --scan >/dev/null; cat /proc/mdstat >/dev/null; mdadm --monitor --scan --oneshot >/dev/null 2>&1 || true"),
-    work("md-create-on-free-disks", 90, "mdadm -q --create /dev/md/free --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $FA $FB </dev/null; udevadm settle; mkfs.ext4 -q -F /dev/md/free; mount /dev/md/free /mnt/snap; umount /mnt/snap; mdadm -q --stop /dev/md/free; mdadm -q --zero-superblock $FA $FB"),
-    work("free-group-from-nothing", 90, "pvcreate -q -ff -y $FA; vgcreate -q vgfree $FA; lvcreate -q -y -L 16M -n lv vgfree; mkfs.ext4 -q -F /dev/vgfree/lv; lvremove -q -f vgfree/lv; vgremove -q vgfree; pvremove -q $FA"),
+    work(
+        "md-fail-remove-add",
+        180,
+        "mdadm -q /dev/md/live --fail $MB; mdadm -q /dev/md/live --remove $MB; mdadm -q --zero-superblock $MB; mdadm -q /dev/md/live --add $MC; for i in $(seq 120); do grep -qE 'recovery|resync' /proc/mdstat || break; sleep 0.5; done; mdadm --detail /dev/md/live | grep -q 'State : \\(clean\\|active\\)'; cmp /mnt/mdlive/rows $DIR/rows",
+    ),
+    work(
+        "md-check",
+        120,
+        "M=$(basename $(readlink -f /dev/md/live)); echo check >/sys/block/$M/md/sync_action; for i in $(seq 120); do [ $(cat /sys/block/$M/md/sync_action) = idle ] && break; sleep 0.5; done; [ $(cat /sys/block/$M/md/mismatch_cnt) = 0 ]",
+    ),
+    work(
+        "md-queries",
+        60,
+        "mdadm --detail /dev/md/live >/dev/null; mdadm --examine $MA >/dev/null; mdadm --detail --scan >/dev/null; cat /proc/mdstat >/dev/null; mdadm --monitor --scan --oneshot >/dev/null 2>&1 || true",
+    ),
+    work(
+        "md-create-on-free-disks",
+        90,
+        "mdadm -q --create /dev/md/free --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $FA $FB </dev/null; udevadm settle; mkfs.ext4 -q -F /dev/md/free; mount /dev/md/free /mnt/snap; umount /mnt/snap; mdadm -q --stop /dev/md/free; mdadm -q --zero-superblock $FA $FB",
+    ),
+    work(
+        "free-group-from-nothing",
+        90,
+        "pvcreate -q -ff -y $FA; vgcreate -q vgfree $FA; lvcreate -q -y -L 16M -n lv vgfree; mkfs.ext4 -q -F /dev/vgfree/lv; lvremove -q -f vgfree/lv; vgremove -q vgfree; pvremove -q $FA",
+    ),
 ];
 
 /// The cases.

@@ -51,9 +51,7 @@ pub fn accounted(mark: audit::Mark) -> Result<Accounted> {
     for record in audit::since(mark)? {
         if record.is_kind("denial") {
             sum.recorded += record.number("/count");
-        } else if record.is_kind("gap")
-            && matches!(record.text("/what"), "dropped" | "missing")
-        {
+        } else if record.is_kind("gap") && matches!(record.text("/what"), "dropped" | "missing") {
             sum.lost += record.number("/lost");
         }
     }
@@ -66,7 +64,7 @@ pub fn reconcile(mark: audit::Mark, before: guard::Counters) -> Result<Accounted
         let sum = accounted(mark)?;
         Ok(sum.recorded + sum.lost == guard::counters()?.events() - before.events())
     };
-    until(Duration::from_secs(60), agree).with_context(|| {
+    until(Duration::from_mins(1), agree).with_context(|| {
         format!(
             "the log accounts for {:?} since, the kernel counted {:?} before and {:?} now",
             accounted(mark),
@@ -95,9 +93,16 @@ fn counted_exactly() -> Result<()> {
         }
     });
     let refused = refused.into_inner();
-    ensure!(refused == STORM, "{} of {STORM} writes SUCCEEDED", STORM - refused);
+    ensure!(
+        refused == STORM,
+        "{} of {STORM} writes SUCCEEDED",
+        STORM - refused
+    );
     let counted = guard::counters()?.denied - before.denied;
-    ensure!(counted == STORM, "the kernel half counted {counted} refusals of {STORM}");
+    ensure!(
+        counted == STORM,
+        "the kernel half counted {counted} refusals of {STORM}"
+    );
     let sum = reconcile(mark, before)?;
     ensure!(sum.recorded + sum.lost == STORM, "{sum:?} of {STORM}");
     ensure!(sum.recorded > 0, "nothing was recorded");
@@ -114,9 +119,16 @@ fn many_processes() -> Result<()> {
     .with("D", disk.path())
     .limit(90)
     .must()?;
-    ensure!(output.trim() == "0", "{} of 60 redirections SUCCEEDED", output.trim());
+    ensure!(
+        output.trim() == "0",
+        "{} of 60 redirections SUCCEEDED",
+        output.trim()
+    );
     let counted = guard::counters()?.denied - before.denied;
-    ensure!(counted == 60, "the kernel half counted {counted} refusals of 60");
+    ensure!(
+        counted == 60,
+        "the kernel half counted {counted} refusals of 60"
+    );
     reconcile(mark, before).map(drop)
 }
 
@@ -130,7 +142,11 @@ fn event_ids_are_unique() -> Result<()> {
     ensure!(all > 0, "no event in the log");
     events.sort();
     events.dedup();
-    ensure!(events.len() == all, "{} event ids are used twice", all - events.len());
+    ensure!(
+        events.len() == all,
+        "{} event ids are used twice",
+        all - events.len()
+    );
     let mut last = 0;
     for record in audit::all()? {
         let seq = record.number("/seq");
@@ -147,13 +163,30 @@ fn why_knows_the_last() -> Result<()> {
     let record = audit::wait_refusal(mark, &[disk.numbers()?], &["raw-write"])?;
     let event = record.text("/event").to_owned();
     let output = guard::cli(&format!("why {event}"))?;
-    ensure!(output.succeeded(), "dbguard why ended with {:?}: {}", output.code, output.text);
+    ensure!(
+        output.succeeded(),
+        "dbguard why ended with {:?}: {}",
+        output.code,
+        output.text
+    );
     for word in [&event, &disk.name] {
-        ensure!(output.text.contains(word.as_str()), "`why` does not name {word}: {}", output.text);
+        ensure!(
+            output.text.contains(word.as_str()),
+            "`why` does not name {word}: {}",
+            output.text
+        );
     }
     let lower = guard::cli(&format!("why {}", event.to_lowercase()))?;
-    ensure!(lower.succeeded(), "`why` does not take the id in lower case: {}", lower.text);
+    ensure!(
+        lower.succeeded(),
+        "`why` does not take the id in lower case: {}",
+        lower.text
+    );
     let missing = guard::cli("why E-ZZZZZZ")?;
-    ensure!(!missing.succeeded(), "`why` of an unknown event ended with 0: {}", missing.text);
+    ensure!(
+        !missing.succeeded(),
+        "`why` of an unknown event ended with 0: {}",
+        missing.text
+    );
     Ok(())
 }

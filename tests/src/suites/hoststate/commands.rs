@@ -28,7 +28,10 @@ pub fn observe() -> Result<()> {
     armed()?;
     let disk = fixture::memory_disk("observed", 48)?;
     guard::mark_device(&disk.node)?;
-    ensure!(write::pwrite(&disk.node).is_err(), "not refused in enforce mode");
+    ensure!(
+        write::pwrite(&disk.node).is_err(),
+        "not refused in enforce mode"
+    );
     configure("90-observe.toml", "mode = \"observe\"\n")?;
     reload()?;
     let result = observed(&disk);
@@ -36,13 +39,21 @@ pub fn observe() -> Result<()> {
     reload()?;
     result?;
     let before = Snapshot::take(&disk)?;
-    ensure!(write::pwrite(&disk.node).is_err(), "not refused once enforce mode is back");
+    ensure!(
+        write::pwrite(&disk.node).is_err(),
+        "not refused once enforce mode is back"
+    );
     before.unchanged()
 }
 
 fn observed(disk: &Disk) -> Result<()> {
-    let mode = guard::status()?.get("mode").and_then(|mode| mode.as_str().map(str::to_owned));
-    ensure!(mode.as_deref() == Some("observe"), "status says mode {mode:?}");
+    let mode = guard::status()?
+        .get("mode")
+        .and_then(|mode| mode.as_str().map(str::to_owned));
+    ensure!(
+        mode.as_deref() == Some("observe"),
+        "status says mode {mode:?}"
+    );
     let (mark, before) = (audit::mark(), guard::counters()?);
     let bytes = Snapshot::take(disk)?;
     Script::new("dd if=/dev/urandom of=$D bs=64k count=1 conv=fsync")
@@ -51,9 +62,16 @@ fn observed(disk: &Disk) -> Result<()> {
         .context("observe mode refused")?;
     ensure!(bytes.changed()?.0 > 0, "the write had no effect");
     let record = audit::wait_refusal(mark, &[disk.numbers()?], &["raw-write"])?;
-    ensure!(record.text("/decision") == "would-deny", "recorded as {}", record.text("/decision"));
+    ensure!(
+        record.text("/decision") == "would-deny",
+        "recorded as {}",
+        record.text("/decision")
+    );
     let now = guard::counters()?;
-    ensure!(now.would_deny > before.would_deny && now.denied == before.denied, "{before:?} {now:?}");
+    ensure!(
+        now.would_deny > before.would_deny && now.denied == before.denied,
+        "{before:?} {now:?}"
+    );
     Ok(())
 }
 
@@ -63,7 +81,10 @@ pub fn raw_engine() -> Result<()> {
     let disk = fixture::memory_disk("raw-engine", 48)?;
     configure(
         "91-raw.toml",
-        &format!("raw_devices = [\"{}\"]\n[engines]\nnames = [\"rawdb\"]\n", disk.path()),
+        &format!(
+            "raw_devices = [\"{}\"]\n[engines]\nnames = [\"rawdb\"]\n",
+            disk.path()
+        ),
     )?;
     reload()?;
     guard::wait_guarded(&disk.node)?;
@@ -86,7 +107,10 @@ pub fn raw_engine() -> Result<()> {
     result?;
     ensure!(changed > 0, "the engine's write had no effect");
     ensure!(refused, "a write by somebody else SUCCEEDED");
-    ensure!(!same_name.succeeded(), "a write under the engine's argv[0] alone SUCCEEDED");
+    ensure!(
+        !same_name.succeeded(),
+        "a write under the engine's argv[0] alone SUCCEEDED"
+    );
     audit::wait_refusal(mark, &[disk.numbers()?], &["raw-write"]).map(drop)
 }
 
@@ -122,7 +146,10 @@ pub fn bad_command_lines() -> Result<()> {
     for (line, code) in LINES {
         let output = guard::cli(line)?;
         if output.code != Some(*code) {
-            wrong.push(format!("`dbguard {line}` ended with {:?}, not {code}", output.code));
+            wrong.push(format!(
+                "`dbguard {line}` ended with {:?}, not {code}",
+                output.code
+            ));
         }
         if *code != 0 && output.text.trim().is_empty() && !line.contains("--quiet") {
             wrong.push(format!("`dbguard {line}` says nothing"));
@@ -132,7 +159,11 @@ pub fn bad_command_lines() -> Result<()> {
     for (verb, code) in [("mark --data /var", 77), ("run", 77)] {
         let output = shell::run(&format!("{nobody} {verb}"))?;
         if output.code != Some(code) {
-            wrong.push(format!("`{verb}` by nobody ended with {:?}: {}", output.code, output.tail()));
+            wrong.push(format!(
+                "`{verb}` by nobody ended with {:?}: {}",
+                output.code,
+                output.tail()
+            ));
         }
     }
     let pipe = shell::run("dbguard devices | head -1; [ ${PIPESTATUS[0]} = 0 ]")?;
@@ -157,25 +188,49 @@ pub fn bad_configuration() -> Result<()> {
 
 fn with_bad_configuration() -> Result<()> {
     let check = guard::cli("config check")?;
-    ensure!(check.code == Some(78), "config check ended with {:?}: {}", check.code, check.text);
+    ensure!(
+        check.code == Some(78),
+        "config check ended with {:?}: {}",
+        check.code,
+        check.text
+    );
     for word in ["99-bad.toml", "no_such_key"] {
-        ensure!(check.text.contains(word), "the error does not name {word}: {}", check.text);
+        ensure!(
+            check.text.contains(word),
+            "the error does not name {word}: {}",
+            check.text
+        );
     }
     reload()?;
-    ensure!(guard::controller_pid()? != 0, "the controller died of a bad configuration");
+    ensure!(
+        guard::controller_pid()? != 0,
+        "the controller died of a bad configuration"
+    );
     data_is_refused_in("armed").context("after a reload with a bad configuration")?;
     let status = guard::cli("status")?;
-    ensure!(!status.succeeded(), "status ends with 0 although the configuration is bad");
+    ensure!(
+        !status.succeeded(),
+        "status ends with 0 although the configuration is bad"
+    );
     // A restart with it does not start, says why, and opens nothing.
     shell::run("systemctl restart dbguard.service; sleep 2")?;
     let partition = Disk::role("data")?.partition(1)?;
     ensure!(
-        write::pwrite(&partition.node).is_err() && ioctl::zero_out_read_only(&partition.node).is_err(),
+        write::pwrite(&partition.node).is_err()
+            && ioctl::zero_out_read_only(&partition.node).is_err(),
         "a write SUCCEEDED while the controller does not start"
     );
     let run = Script::new("timeout 10 dbguard run").run()?;
-    ensure!(run.code == Some(78), "dbguard run ended with {:?}: {}", run.code, run.text);
+    ensure!(
+        run.code == Some(78),
+        "dbguard run ended with {:?}: {}",
+        run.code,
+        run.text
+    );
     let status = guard::cli("status")?;
-    ensure!(!status.succeeded(), "status ends with 0 although the controller does not run");
+    ensure!(
+        !status.succeeded(),
+        "status ends with 0 although the controller does not run"
+    );
     Ok(())
 }

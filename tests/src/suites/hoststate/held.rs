@@ -15,7 +15,10 @@ pub fn crash_leaves_held() -> Result<()> {
     data_is_refused_in("held")?;
     let partition = Disk::role("data")?.partition(1)?;
     let answer = guard::check(&partition.node)?;
-    ensure!(answer == guard::answer::HELD, "check of held data answers {answer}, not 1");
+    ensure!(
+        answer == guard::answer::HELD,
+        "check of held data answers {answer}, not 1"
+    );
     audit::wait(mark, "the change from armed to held", |record| {
         record.is_kind("state") && record.text("/from") == "armed" && record.text("/to") == "held"
     })
@@ -43,16 +46,35 @@ pub fn release_needs_the_name() -> Result<()> {
     ];
     for attempt in attempts {
         let output = guard::cli(attempt)?;
-        ensure!(!output.succeeded(), "`dbguard {attempt}` SUCCEEDED: {}", output.text);
-        ensure!(output.code == Some(64), "`dbguard {attempt}` ended with {:?}", output.code);
-        ensure!(guard::state()? == "held", "after `dbguard {attempt}` the host is {}", guard::state()?);
+        ensure!(
+            !output.succeeded(),
+            "`dbguard {attempt}` SUCCEEDED: {}",
+            output.text
+        );
+        ensure!(
+            output.code == Some(64),
+            "`dbguard {attempt}` ended with {:?}",
+            output.code
+        );
+        ensure!(
+            guard::state()? == "held",
+            "after `dbguard {attempt}` the host is {}",
+            guard::state()?
+        );
     }
     // A wrong name is worth a record: somebody tried.
-    audit::wait(mark, "a refused release", |record| record.is_kind("release"))?;
+    audit::wait(mark, "a refused release", |record| {
+        record.is_kind("release")
+    })?;
     let nobody = shell::run(
         "setpriv --reuid 65534 --regid 65534 --clear-groups dbguard release --confirm-host \"$(uname -n)\"",
     )?;
-    ensure!(nobody.code == Some(77), "release by nobody ended with {:?}: {}", nobody.code, nobody.text);
+    ensure!(
+        nobody.code == Some(77),
+        "release by nobody ended with {:?}: {}",
+        nobody.code,
+        nobody.text
+    );
     data_is_refused_in("held")
 }
 
@@ -62,8 +84,17 @@ pub fn restart_arms_again() -> Result<()> {
     armed()?;
     ensure!(db::query(rows)? == "1000", "the rows are gone");
     let output = guard::release()?;
-    ensure!(output.code == Some(75), "release of an armed host ended with {:?}: {}", output.code, output.text);
-    ensure!(guard::state()? == "armed", "the host is {}", guard::state()?);
+    ensure!(
+        output.code == Some(75),
+        "release of an armed host ended with {:?}: {}",
+        output.code,
+        output.text
+    );
+    ensure!(
+        guard::state()? == "armed",
+        "the host is {}",
+        guard::state()?
+    );
     data_is_refused_in("armed")
 }
 
@@ -74,7 +105,10 @@ pub fn stop_and_unmount() -> Result<()> {
     data_is_refused_in("held")?;
     let disk = Disk::role("data")?;
     let answer = guard::check(&disk.node)?;
-    ensure!(answer == guard::answer::HELD, "check of the whole disk answers {answer}, not 1");
+    ensure!(
+        answer == guard::answer::HELD,
+        "check of the whole disk answers {answer}, not 1"
+    );
     // What a failover does next: the kernel itself opens it, and no hook of ours is asked.
     shell::must("mount /var/lib/mysql && umount /var/lib/mysql").map(drop)
 }
@@ -102,7 +136,11 @@ pub fn reboot() -> Result<()> {
     unload()?;
     let mark = audit::mark();
     guard::start_controller()?;
-    ensure!(guard::state()? == "held", "after the reboot the host is {}", guard::state()?);
+    ensure!(
+        guard::state()? == "held",
+        "after the reboot the host is {}",
+        guard::state()?
+    );
     data_is_refused_in("held")?;
     let start = audit::wait(mark, "the start", |record| record.is_kind("start"))?;
     ensure!(
@@ -118,7 +156,10 @@ const SPOILED: &[(&str, &str)] = &[
     ("emptied", ": >$F"),
     ("cut short", "truncate -s -7 $F"),
     ("overwritten", "head -c 300 /dev/urandom >$F"),
-    ("one byte changed", "printf X | dd of=$F bs=1 seek=$(($(stat -c %s $F) / 2)) conv=notrunc 2>/dev/null"),
+    (
+        "one byte changed",
+        "printf X | dd of=$F bs=1 seek=$(($(stat -c %s $F) / 2)) conv=notrunc 2>/dev/null",
+    ),
     ("of another version", "sed -i '1s/ 1 / 99 /' $F"),
     ("a directory", "rm $F; mkdir $F"),
 ];
@@ -143,9 +184,11 @@ pub fn corrupt_state() -> Result<()> {
             status.code,
             status.text
         );
-        shell::Script::new("systemctl stop dbguard; rm -rf $F; mv $F.kept $F; systemctl start dbguard")
-            .with("F", STATE)
-            .must()?;
+        shell::Script::new(
+            "systemctl stop dbguard; rm -rf $F; mv $F.kept $F; systemctl start dbguard",
+        )
+        .with("F", STATE)
+        .must()?;
     }
     guard::start_controller()
 }
@@ -157,14 +200,28 @@ pub fn release() -> Result<()> {
     at_rest_and_held()?;
     let mark = audit::mark();
     let output = guard::release()?;
-    ensure!(output.succeeded(), "release ended with {:?}: {}", output.code, output.text);
+    ensure!(
+        output.succeeded(),
+        "release ended with {:?}: {}",
+        output.code,
+        output.text
+    );
     guard::wait_state("idle")?;
     let record = audit::wait(mark, "the release", |record| record.is_kind("release"))?;
-    ensure!(record.text("/by/login") != "", "the release does not say whose it was: {}", record.0);
+    ensure!(
+        !record.text("/by/login").is_empty(),
+        "the release does not say whose it was: {}",
+        record.0
+    );
     // Released means forgotten: the disk of the database that was is a disk like any other.
     let disk = Disk::role("data")?;
     let answer = guard::check(&disk.node)?;
-    ensure!(answer == guard::answer::ALLOWED, "check of the released disk answers {answer}, not 0");
-    crate::native::open(&disk.node, false, true, 0).map(drop).context("opening the released disk")?;
+    ensure!(
+        answer == guard::answer::ALLOWED,
+        "check of the released disk answers {answer}, not 0"
+    );
+    crate::native::open(&disk.node, false, true, 0)
+        .map(drop)
+        .context("opening the released disk")?;
     audit::nothing_refused(mark)
 }

@@ -37,7 +37,10 @@ pub fn refuses_nothing() -> Result<()> {
     shell::must("umount /mnt/idle-disk")?;
     audit::nothing_refused(mark)?;
     let answer = guard::check(&disk.node)?;
-    ensure!(answer == guard::answer::ALLOWED, "check on an idle host answers {answer}");
+    ensure!(
+        answer == guard::answer::ALLOWED,
+        "check on an idle host answers {answer}"
+    );
     Ok(())
 }
 
@@ -51,8 +54,15 @@ pub fn probes_do_not_arm() -> Result<()> {
          /root/guest-suite/mariadbd-tool",
     )?;
     std::thread::sleep(Duration::from_secs(1));
-    ensure!(guard::state()? == "idle", "a probe made the host {}", guard::state()?);
-    let changes = audit::since(mark)?.into_iter().filter(|record| record.is_kind("state")).count();
+    ensure!(
+        guard::state()? == "idle",
+        "a probe made the host {}",
+        guard::state()?
+    );
+    let changes = audit::since(mark)?
+        .into_iter()
+        .filter(|record| record.is_kind("state"))
+        .count();
     ensure!(changes == 0, "a probe changed the state {changes} times");
     Ok(())
 }
@@ -74,7 +84,9 @@ pub fn first_instruction() -> Result<()> {
             idle()?;
             let before = Snapshot::take(&disk)?;
             let code = status_of(&dir.join(name))?;
-            before.unchanged().with_context(|| format!("round {round}: THE FIRST ACT OF {name} SUCCEEDED"))?;
+            before
+                .unchanged()
+                .with_context(|| format!("round {round}: THE FIRST ACT OF {name} SUCCEEDED"))?;
             ensure!(
                 code == libc::EPERM,
                 "round {round}: {name} ended with {code}, not with EPERM (1)"
@@ -86,8 +98,14 @@ pub fn first_instruction() -> Result<()> {
     idle()?;
     let before = Snapshot::take(&disk)?;
     let code = status_of(&dir.join("anything"))?;
-    ensure!(code == 0, "the program itself does not work: it ended with {code}");
-    ensure!(before.changed()?.0 != 0, "the program itself does not work: no byte changed");
+    ensure!(
+        code == 0,
+        "the program itself does not work: it ended with {code}"
+    );
+    ensure!(
+        before.changed()?.0 != 0,
+        "the program itself does not work: no byte changed"
+    );
     shell::must("umount /mnt/first").map(drop)
 }
 
@@ -111,7 +129,10 @@ pub fn new_mount() -> Result<()> {
     let mut open = 0;
     while crate::native::open(&disk.node, false, true, 0).is_ok() {
         open += 1;
-        ensure!(mounted.elapsed() < Duration::from_secs(5), "a mounted disk is still open to writes");
+        ensure!(
+            mounted.elapsed() < Duration::from_secs(5),
+            "a mounted disk is still open to writes"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     crate::harness::run::say(&format!(
@@ -141,11 +162,18 @@ pub fn database_on_a_new_disk() -> Result<()> {
         record.is_kind("process") && record.text("/engine") == "mysql"
     })?;
     guard::wait_guarded(&disk.node)?;
-    shell::must(&format!("kill $(cat {SCRATCH}/mysqld.pid); sleep 1; umount /mnt/new-data"))?;
+    shell::must(&format!(
+        "kill $(cat {SCRATCH}/mysqld.pid); sleep 1; umount /mnt/new-data"
+    ))?;
     std::thread::sleep(Duration::from_secs(2));
     let before = Snapshot::take(&disk)?;
     let tried = write::pwrite(&disk.node);
-    before.unchanged().context("a write to a database's unmounted disk SUCCEEDED")?;
-    ensure!(tried.is_err(), "a write to a database's unmounted disk SUCCEEDED");
+    before
+        .unchanged()
+        .context("a write to a database's unmounted disk SUCCEEDED")?;
+    ensure!(
+        tried.is_err(),
+        "a write to a database's unmounted disk SUCCEEDED"
+    );
     Ok(())
 }

@@ -66,14 +66,17 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-fn held_case(
-    prefix: &str,
-    act: &'static Act,
-    target: fn() -> Result<Target>,
-) -> Case {
+fn held_case(prefix: &str, act: &'static Act, target: fn() -> Result<Target>) -> Case {
     Case::test(format!("held-{prefix}-{}", act.name), move || {
-        ensure!(guard::state()? == "held", "the host is {}, not held", guard::state()?);
-        ensure!(!mounted()?, "the data disk is mounted: its bytes are not at rest");
+        ensure!(
+            guard::state()? == "held",
+            "the host is {}, not held",
+            guard::state()?
+        );
+        ensure!(
+            !mounted()?,
+            "the data disk is mounted: its bytes are not at rest"
+        );
         destruction::guarded(act, &target()?)
     })
     .limit(act.limit * 2 + 40)
@@ -109,7 +112,12 @@ fn idle() -> Result<()> {
     }
     db::stop()?;
     let output = guard::release()?;
-    ensure!(output.succeeded(), "release ended with {:?}: {}", output.code, output.text);
+    ensure!(
+        output.succeeded(),
+        "release ended with {:?}: {}",
+        output.code,
+        output.text
+    );
     guard::wait_state("idle")
 }
 
@@ -117,9 +125,16 @@ fn idle() -> Result<()> {
 fn data_is_refused_in(state: &str) -> Result<()> {
     let partition = Disk::role("data")?.partition(1)?;
     let mark = audit::mark();
-    ensure!(write::pwrite(&partition.node).is_err(), "a write to the data partition SUCCEEDED");
+    ensure!(
+        write::pwrite(&partition.node).is_err(),
+        "a write to the data partition SUCCEEDED"
+    );
     let record = audit::wait_refusal(mark, &[partition.numbers()?], &["raw-write"])?;
-    ensure!(record.text("/state") == state, "recorded in state {}", record.text("/state"));
+    ensure!(
+        record.text("/state") == state,
+        "recorded in state {}",
+        record.text("/state")
+    );
     Ok(())
 }
 
