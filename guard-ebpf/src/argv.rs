@@ -77,17 +77,17 @@ impl Position {
                 from as *const c_void,
             )
         };
-        if bytes <= 0 {
+        let Some(bytes) = u64::try_from(bytes).ok().filter(|bytes| *bytes > 0) else {
             return Found::Unreadable;
-        }
+        };
         let was_continued = self.continued.get();
-        if bytes == TEXT_BYTES as i64 {
+        if bytes == TEXT_BYTES as u64 {
             // The last byte is the helper's own terminator; the argument may go on there.
             self.next.set(from.wrapping_add(TEXT_BYTES as u64 - 1));
             self.continued.set(1);
             return Found::Part;
         }
-        self.next.set(from.wrapping_add(bytes as u64));
+        self.next.set(from.wrapping_add(bytes));
         self.continued.set(0);
         if was_continued != 0 {
             Found::Part
@@ -97,11 +97,31 @@ impl Position {
     }
 }
 
+/// Words of a text in a key of a map.
+#[inline(always)]
+#[allow(
+    clippy::cast_ptr_alignment,
+    reason = "texts stand at byte 4 of structs aligned to 4"
+)]
+pub const fn words_mut(text: &mut [u8]) -> *mut u32 {
+    text.as_mut_ptr().cast()
+}
+
+/// Words of a text in a key of a map.
+#[inline(always)]
+#[allow(
+    clippy::cast_ptr_alignment,
+    reason = "texts stand at byte 4 of structs aligned to 4"
+)]
+pub const fn words_of(text: &[u8]) -> *const u32 {
+    text.as_ptr().cast()
+}
+
 /// Zeroes the text. Word by word: what the compiler makes of an assignment is a loop over bytes,
 /// which the verifier walks 124 times for each argument.
 #[inline(always)]
 fn clear(argument: &mut ArgumentName) {
-    let words = argument.text.as_mut_ptr().cast::<u32>();
+    let words = words_mut(&mut argument.text);
     for at in 0..TEXT_BYTES / 4 {
         // SAFETY: in the text, which begins at a multiple of 4 in a struct aligned to 4.
         unsafe { words.add(at).write_volatile(0) };
@@ -130,7 +150,7 @@ pub fn begins<const N: usize>(argument: &ArgumentName, wanted: &[u32; N]) -> boo
     const { assert!(N * 4 <= TEXT_BYTES) };
     // SAFETY: `text` has at least `N` words (asserted) and stands at a multiple of 4 in a struct
     // aligned to 4.
-    let found = unsafe { &*argument.text.as_ptr().cast::<[u32; N]>() };
+    let found = unsafe { &*words_of(&argument.text).cast::<[u32; N]>() };
     same(found, wanted)
 }
 

@@ -92,6 +92,7 @@ impl Verdict {
     }
 
     /// The same verdict under a mode: an operation class that is not enforced is observed.
+    #[must_use]
     pub const fn under(self, enforced_ops: u32) -> Self {
         match self.decision {
             Decision::Deny if enforced_ops & op_bit(self.op) == 0 => Self {

@@ -15,6 +15,7 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 // `asm!` for BPF is unstable; so is building `core` for it, which needs a nightly all the same.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+#![allow(clippy::inline_always, reason = "as in the library")]
 
 #[cfg(target_arch = "bpf")]
 mod arguments;

@@ -7,16 +7,20 @@
 //! guard engine NAME                   executables of this name are databases
 //! guard device MAJ:MIN free|protected [FLAGS]
 //! guard char-majors [MAJ KIND]…        what character device majors pass through
+//! guard tool PATH SOURCE GRANTS [VERB GRANTS any|all-listed]… [-- ARGUMENT…]
+//!                                     the one tool there is; GRANTS in hexadecimal
 //! guard enforce                       enforce every operation class
 //! guard status                        state, counters, links
 //! guard denials | lifecycle           print events and advance the ring
 //! ```
 
 use std::error::Error;
+use std::os::linux::fs::MetadataExt;
 use std::process::ExitCode;
 
 use guard_abi::{
-    ArmWord, DeviceClass, DeviceEntry, DeviceKey, Engine, EngineName, PassthroughKind, dev,
+    ArgumentName, ArgumentRole, ArmWord, DeviceClass, DeviceEntry, DeviceKey, Engine, EngineName,
+    ExeId, PassthroughKind, ToolRule, VerbKey, VerbRule, dev, verb_source,
 };
 use guard_user::kernel::{Event, EventRing, Guard, LOAD_VERB, load_child, probe};
 
@@ -65,6 +69,7 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
             }
             Guard::open()?.set_char_majors(&majors)?;
         }
+        ["tool", path, source, grants, rest @ ..] => set_tool(path, source, grants, rest)?,
         ["enforce"] => {
             let guard = Guard::open()?;
             let mut policy = guard.policy()?;
@@ -72,6 +77,12 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
             guard.set_policy(&policy)?;
         }
         ["status"] => status(&Guard::open()?)?,
+        // Sees events and dies before its records are durable.
+        ["peekcrash"] => {
+            let mut events = Vec::new();
+            println!("peeked {}", Guard::open()?.denials()?.peek(64, &mut events));
+            std::process::abort();
+        }
         ["denials"] => drain(Guard::open()?.denials()?),
         ["lifecycle"] => drain(Guard::open()?.lifecycle()?),
         _ => return Err("see the top of examples/guard.rs for the verbs".into()),
@@ -100,6 +111,61 @@ fn set_device(
     };
     devices.push((DeviceKey::block(number), entry));
     println!("{:?}", guard.sync_devices(&devices)?);
+    Ok(())
+}
+
+fn set_tool(path: &str, source: &str, grants: &str, rest: &[&str]) -> Result<(), Box<dyn Error>> {
+    const TOOL: u32 = 1;
+    let file = std::fs::metadata(path)?;
+    let number = file.st_dev();
+    let exe = ExeId {
+        ino: file.st_ino(),
+        dev: dev::make(rustix::fs::major(number), rustix::fs::minor(number)),
+        reserved: 0,
+    };
+    let verb_source = match source {
+        "none" => verb_source::NONE,
+        "multicall" => verb_source::MULTICALL,
+        "first-word" => verb_source::FIRST_WORD,
+        "any-argument" => verb_source::ANY_ARGUMENT,
+        _ => return Err("no such verb source".into()),
+    };
+    let rule = ToolRule {
+        tool: TOOL,
+        grants: u32::from_str_radix(grants, 16)?,
+        verb_source,
+    };
+    let (verbs, arguments) = match rest.iter().position(|word| *word == "--") {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, &[][..]),
+    };
+    let mut verb_rules = Vec::new();
+    for verb in verbs.chunks_exact(3) {
+        let mut key = VerbKey {
+            tool: TOOL,
+            verb: [0; 28],
+        };
+        key.verb[..verb[0].len()].copy_from_slice(verb[0].as_bytes());
+        let role = ArgumentRole::parse(verb[2]).ok_or("any or all-listed")?;
+        let grants = u32::from_str_radix(verb[1], 16)?;
+        verb_rules.push((
+            key,
+            VerbRule {
+                grants,
+                arguments: role as u32,
+            },
+        ));
+    }
+    let mut names = Vec::new();
+    for argument in arguments {
+        let mut name = ArgumentName {
+            tool: TOOL,
+            text: [0; 124],
+        };
+        name.text[..argument.len()].copy_from_slice(argument.as_bytes());
+        names.push(name);
+    }
+    Guard::open()?.set_tools(&[(exe, rule)], &verb_rules, &names)?;
     Ok(())
 }
 

@@ -101,7 +101,7 @@ fn named_engine(name: *const c_void) -> u32 {
         return 0;
     }
     // SAFETY: the entry is copied at once.
-    unsafe { ENGINE_NAMES.get(&key) }.copied().unwrap_or(0)
+    unsafe { ENGINE_NAMES.get(key) }.copied().unwrap_or(0)
 }
 
 /// 1 where the first arguments say that the program will only tell about itself. What cannot be
@@ -187,7 +187,7 @@ fn take_verb(scratch: &mut Scratch) -> bool {
     let Scratch { verb, line, .. } = scratch;
     line.verb_seen.set(1);
     // SAFETY: the rule is copied at once.
-    let Some(rule) = unsafe { VERBS.get(&*verb) }.copied() else {
+    let Some(rule) = unsafe { VERBS.get(*verb) }.copied() else {
         return false;
     };
     let VerbRule { grants, arguments } = rule;
@@ -247,16 +247,10 @@ fn is_listed(argument: &ArgumentName) -> bool {
 /// one ends in a zero.
 #[inline(always)]
 fn copy_verb(scratch: &mut Scratch) {
-    let words = scratch.argument.text.as_ptr().cast::<[u32; VERB_WORDS]>();
+    let words = argv::words_of(&scratch.argument.text).cast::<[u32; VERB_WORDS]>();
+    let verb = argv::words_mut(&mut scratch.verb.verb).cast::<[u32; VERB_WORDS]>();
     // SAFETY: both texts begin at a multiple of 4 in structs aligned to 4, and have the words.
-    unsafe {
-        scratch
-            .verb
-            .verb
-            .as_mut_ptr()
-            .cast::<[u32; VERB_WORDS]>()
-            .write(words.read())
-    };
+    unsafe { verb.write(words.read()) };
 }
 
 /// The verb of a program with many names: base name of `argv[0]`, which stands in the scratch
@@ -303,6 +297,7 @@ fn last_component(path: &ArgumentName) -> usize {
 
 #[inline(always)]
 fn same_verb(one: &VerbKey, other: &VerbKey) -> bool {
+    let (one, other) = (argv::words_of(&one.verb), argv::words_of(&other.verb));
     // SAFETY: the texts begin at a multiple of 4 in structs aligned to 4, and have the words.
-    unsafe { argv::same::<VERB_WORDS>(&*one.verb.as_ptr().cast(), &*other.verb.as_ptr().cast()) }
+    unsafe { argv::same::<VERB_WORDS>(&*one.cast(), &*other.cast()) }
 }

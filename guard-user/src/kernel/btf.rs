@@ -87,7 +87,7 @@ struct Type {
     kind: u32,
     members: usize,
     bit_fields: bool,
-    size_or_type: u32,
+    refers_to: u32,
     /// Byte offset of what follows.
     rest: usize,
 }
@@ -230,7 +230,7 @@ impl Btf {
                 // BTF_KIND_STRUCT, BTF_KIND_UNION
                 4 | 5 => return Ok(Some(of)),
                 // BTF_KIND_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG
-                8..=11 | 18 => of = self.type_by_id(of.size_or_type)?,
+                8..=11 | 18 => of = self.type_by_id(of.refers_to)?,
                 _ => return Ok(None),
             }
         }
@@ -248,7 +248,7 @@ impl Btf {
                 kind: 0,
                 members: 0,
                 bit_fields: false,
-                size_or_type: 0,
+                refers_to: 0,
                 rest: 0,
             };
             return Ok(void);
@@ -267,7 +267,7 @@ impl Btf {
             kind: (info >> 24) & 0x1F,
             members: (info & 0xFFFF) as usize,
             bit_fields: info >> 31 == 1,
-            size_or_type: u32_at(&self.bytes, offset + 8)?,
+            refers_to: u32_at(&self.bytes, offset + 8)?,
             rest: offset + TYPE_BYTES,
         })
     }

@@ -123,7 +123,7 @@ fn load_programs(offsets: &[(&'static str, u32)], btf: &Btf) -> Result<Ebpf, Pro
     // Asked for by aya when a program is refused, not before.
     loader.verifier_log_level(VerifierLogLevel::DEBUG);
     for name in names::PINNED {
-        loader.map_pin_path(*name, pin::map(name));
+        loader.map_pin_path(name, pin::map(name));
     }
     for (symbol, offset) in offsets {
         loader.override_global(symbol, offset, true);

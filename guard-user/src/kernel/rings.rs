@@ -87,7 +87,7 @@ impl<E: Event> EventRing<E> {
             malformed: 0,
             event: PhantomData,
         };
-        ring.handed_out = ring.position(&ring.consumer).load(Ordering::Acquire);
+        ring.handed_out = ring.consumer.position().load(Ordering::Acquire);
         Ok(ring)
     }
 
@@ -96,7 +96,7 @@ impl<E: Event> EventRing<E> {
     pub fn peek(&mut self, limit: usize, into: &mut Vec<E>) -> usize {
         let mut found = 0;
         while found < limit {
-            if self.handed_out == self.position(&self.producer).load(Ordering::Acquire) {
+            if self.handed_out == self.producer.position().load(Ordering::Acquire) {
                 break;
             }
             let header = self.header().load(Ordering::Acquire);
@@ -120,7 +120,8 @@ impl<E: Event> EventRing<E> {
 
     /// Forgets every event handed out so far. Call it when their records are durable.
     pub fn advance(&mut self) {
-        self.position(&self.consumer)
+        self.consumer
+            .position()
             .store(self.handed_out, Ordering::Release);
         // Either the next `peek` sees a record that was committed meanwhile, or its producer sees
         // the new position and wakes us (kernel/bpf/ringbuf.c `bpf_ringbuf_commit`).
@@ -130,19 +131,12 @@ impl<E: Event> EventRing<E> {
     /// Takes back what was handed out since the last [`EventRing::advance`]: the next `peek`
     /// finds it again. For a caller whose record could not be written.
     pub fn rewind(&mut self) {
-        self.handed_out = self.position(&self.consumer).load(Ordering::Acquire);
+        self.handed_out = self.consumer.position().load(Ordering::Acquire);
     }
 
     /// Records that had the wrong size and were passed over: a sign of mixed versions.
     pub const fn malformed(&self) -> u64 {
         self.malformed
-    }
-
-    fn position<'a>(&'a self, mapping: &'a Mapping) -> &'a AtomicU64 {
-        // SAFETY: both mappings begin with an `unsigned long` position, 8 bytes on the 64-bit
-        // kernels that have BPF LSM, page-aligned, and live as long as `self`. The kernel and we
-        // touch it atomically alone.
-        unsafe { mapping.start.cast::<AtomicU64>().as_ref() }
     }
 
     fn record(&self) -> NonNull<u8> {
@@ -207,6 +201,14 @@ impl Mapping {
         let start = NonNull::new(start.cast::<u8>())
             .ok_or_else(|| std::io::Error::other("mmap gave a null mapping"))?;
         Ok(Self { start, bytes })
+    }
+
+    /// The position at the beginning of a consumer or producer mapping.
+    fn position(&self) -> &AtomicU64 {
+        // SAFETY: both mappings begin with an `unsigned long` position, 8 bytes on the 64-bit
+        // kernels that have BPF LSM, page-aligned, and mapped as long as `self` lives. The kernel
+        // and we touch it atomically alone.
+        unsafe { self.start.cast::<AtomicU64>().as_ref() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing tables into the kernel's maps so that at no moment anything is less guarded than both
 //! the old and the new table say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use guard_abi::{
@@ -56,9 +56,9 @@ impl Guard {
                 }
             }
         }
-        let keys: HashMap<DeviceKey, ()> = wanted.iter().map(|(key, _)| (*key, ())).collect();
+        let keys: HashSet<DeviceKey> = wanted.iter().map(|(key, _)| *key).collect();
         for (key, entry) in &present {
-            if keys.contains_key(key) || entry.flags & device_flag::CANARY != 0 {
+            if keys.contains(key) || entry.flags & device_flag::CANARY != 0 {
                 continue;
             }
             if entry.flags & device_flag::INHERITED != 0 {
@@ -138,8 +138,8 @@ where
 {
     let present: HashMap<K, V> = map.entries()?.into_iter().collect();
     let remove_stale = || -> Result<()> {
-        let wanted: HashMap<K, ()> = wanted.iter().map(|(key, _)| (*key, ())).collect();
-        for key in present.keys().filter(|key| !wanted.contains_key(key)) {
+        let wanted: HashSet<K> = wanted.iter().map(|(key, _)| *key).collect();
+        for key in present.keys().filter(|key| !wanted.contains(*key)) {
             map.remove(key)?;
         }
         Ok(())

@@ -1,0 +1,159 @@
+//! Members that decisions rest on.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use guard_abi::ExeId;
+use guard_abi::members::ABSENT;
+
+use super::offsets as at;
+use super::{Binprm, BlockDevice, File, Inode, Task, UringCmd, direct, offset};
+
+impl File {
+    /// `file->f_inode`.
+    #[inline(always)]
+    pub fn inode(self) -> Inode {
+        Inode(direct(self.0, &at::FILE_F_INODE))
+    }
+
+    /// `file->f_mode`.
+    #[inline(always)]
+    pub fn mode(self) -> u32 {
+        direct(self.0, &at::FILE_F_MODE)
+    }
+
+    /// `file->f_flags`.
+    #[inline(always)]
+    pub fn flags(self) -> u32 {
+        direct(self.0, &at::FILE_F_FLAGS)
+    }
+
+    /// Base name of the path it was opened by: `file->f_path.dentry->d_name.name`, a pointer for
+    /// `bpf_probe_read_kernel_str`.
+    #[inline(always)]
+    pub fn name(self) -> *const c_void {
+        let dentry: *const c_void = direct(self.0, &at::FILE_F_PATH_DENTRY);
+        direct(dentry, &at::DENTRY_D_NAME_NAME)
+    }
+}
+
+impl Inode {
+    /// `inode->i_mode`.
+    #[inline(always)]
+    pub fn mode(self) -> u16 {
+        direct(self.0, &at::INODE_I_MODE)
+    }
+
+    /// `inode->i_rdev`.
+    #[inline(always)]
+    pub fn rdev(self) -> u32 {
+        direct(self.0, &at::INODE_I_RDEV)
+    }
+
+    /// Identity of the file.
+    #[inline(always)]
+    pub fn id(self) -> ExeId {
+        let block: *const c_void = direct(self.0, &at::INODE_I_SB);
+        ExeId {
+            ino: direct(self.0, &at::INODE_I_INO),
+            dev: direct(block, &at::SUPER_BLOCK_S_DEV),
+            reserved: 0,
+        }
+    }
+}
+
+impl UringCmd {
+    /// `ioucmd->file`.
+    #[inline(always)]
+    pub fn file(self) -> File {
+        File(direct(self.0, &at::IO_URING_CMD_FILE))
+    }
+
+    /// `ioucmd->cmd_op`.
+    #[inline(always)]
+    pub fn operation(self) -> u32 {
+        direct(self.0, &at::IO_URING_CMD_CMD_OP)
+    }
+
+    /// First byte of the command: `ioucmd->sqe->cmd`, up to 6.4 `ioucmd->cmd`.
+    #[inline(always)]
+    pub fn first_byte(self) -> Option<u8> {
+        if offset(&at::IO_URING_CMD_SQE) != ABSENT {
+            let sqe: *const c_void = direct(self.0, &at::IO_URING_CMD_SQE);
+            return Some(direct(sqe, &at::IO_URING_SQE_CMD));
+        }
+        if offset(&at::IO_URING_CMD_CMD) == ABSENT {
+            return None;
+        }
+        // `const void *`: its pointee has no type to load by. A failure refuses.
+        let command: *const u8 = direct(self.0, &at::IO_URING_CMD_CMD);
+        // SAFETY: the helper checks the address itself.
+        unsafe { bpf_probe_read_kernel(command).ok() }
+    }
+}
+
+impl BlockDevice {
+    /// dev_t of the whole disk: `bdev->bd_disk->part0->bd_dev`.
+    #[inline(always)]
+    pub fn disk_dev(self) -> Option<u32> {
+        if offset(&at::BLOCK_DEVICE_BD_DISK) == ABSENT
+            || offset(&at::GENDISK_PART0) == ABSENT
+            || offset(&at::BLOCK_DEVICE_BD_DEV) == ABSENT
+        {
+            return None;
+        }
+        let disk: *const c_void = direct(self.0, &at::BLOCK_DEVICE_BD_DISK);
+        let whole: *const c_void = direct(disk, &at::GENDISK_PART0);
+        Some(direct(whole, &at::BLOCK_DEVICE_BD_DEV))
+    }
+}
+
+impl Binprm {
+    /// The file that is executed; of a script, its interpreter.
+    #[inline(always)]
+    pub fn file(self) -> File {
+        File(direct(self.0, &at::BINPRM_FILE))
+    }
+}
+
+impl Task {
+    /// Process id.
+    #[inline(always)]
+    pub fn tgid(self) -> u32 {
+        direct(self.0, &at::TASK_TGID)
+    }
+
+    /// Process id of the parent.
+    #[inline(always)]
+    pub fn parent_tgid(self) -> u32 {
+        let parent: *const c_void = direct(self.0, &at::TASK_REAL_PARENT);
+        direct(parent, &at::TASK_TGID)
+    }
+
+    /// When the process was started.
+    #[inline(always)]
+    pub fn start_boot_ns(self) -> u64 {
+        let leader: *const c_void = direct(self.0, &at::TASK_GROUP_LEADER);
+        direct(leader, &at::TASK_START_BOOTTIME)
+    }
+
+    /// Threads of the process that have not ended: `task->signal->live`.
+    #[inline(always)]
+    pub fn live_threads(self) -> u32 {
+        let signal: *const c_void = direct(self.0, &at::TASK_SIGNAL);
+        direct(signal, &at::SIGNAL_LIVE)
+    }
+
+    /// Start and end of the command line in user memory; empty for a kernel thread.
+    #[inline(always)]
+    pub fn command_line(self) -> (u64, u64) {
+        let mm: *const c_void = direct(self.0, &at::TASK_MM);
+        (direct(mm, &at::MM_ARG_START), direct(mm, &at::MM_ARG_END))
+    }
+
+    /// Where `comm` stands, a pointer for `bpf_probe_read_kernel_str`.
+    #[inline(always)]
+    pub fn comm_name(self) -> *const c_void {
+        self.0.wrapping_byte_add(offset(&at::TASK_COMM) as usize)
+    }
+}

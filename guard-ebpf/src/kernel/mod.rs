@@ -1,0 +1,99 @@
+//! Raw loads from kernel memory.
+//!
+//! *Direct* loads follow a pointer that the verifier knows the type of, at an offset that the
+//! loader has written into read-only data: a wrong offset does not load. Decisions rest on these.
+//! *Probed* loads (`bpf_probe_read_kernel`) accept any offset and give zero where they fail: they
+//! serve the audit record alone.
+
+mod direct;
+mod offsets;
+mod probed;
+
+use core::ffi::c_void;
+use core::ptr;
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use guard_abi::members::ABSENT;
+
+/// The injected offset. Volatile: the compiler must not believe the placeholder.
+#[inline(always)]
+fn offset(of: &'static u32) -> u32 {
+    // SAFETY: a reference to a static.
+    unsafe { ptr::read_volatile(of) }
+}
+
+/// A direct load of the member `at` of the struct behind `base`.
+///
+/// Safe, because the verifier lets a program with it load only where `base` is a pointer to a
+/// kernel struct whose type it knows, and reads a member that is there and of this size; a fault
+/// gives zero.
+#[inline(always)]
+fn direct<T>(base: *const c_void, at: &'static u32) -> T {
+    // SAFETY: see above; no program in which it is not safe can run.
+    unsafe { ptr::read_volatile(base.byte_add(offset(at) as usize).cast::<T>()) }
+}
+
+/// A probed load; zero where it fails, or where the kernel has no such member.
+#[inline(always)]
+fn probed<T: Default>(base: *const c_void, at: &'static u32) -> T {
+    let offset = offset(at);
+    if offset == ABSENT || base.is_null() {
+        return T::default();
+    }
+    // SAFETY: the helper checks every address itself.
+    unsafe { bpf_probe_read_kernel(base.byte_add(offset as usize).cast::<T>()).unwrap_or_default() }
+}
+
+/// The same for a pointer.
+#[inline(always)]
+fn probed_pointer(base: *const c_void, at: &'static u32) -> *const c_void {
+    ptr::without_provenance(probed::<usize>(base, at))
+}
+
+macro_rules! pointer_types {
+    ($($(#[$meta:meta])* $name:ident)+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy)]
+            #[repr(transparent)]
+            pub struct $name(pub *const c_void);
+        )+
+    };
+}
+
+pointer_types! {
+    /// `struct file *`, known to the verifier.
+    File
+    /// `struct inode *`, known to the verifier.
+    Inode
+    /// `struct io_uring_cmd *`, known to the verifier.
+    UringCmd
+    /// `struct block_device *`, known to the verifier.
+    BlockDevice
+    /// `struct linux_binprm *`, known to the verifier.
+    Binprm
+    /// `struct task_struct *`, known to the verifier.
+    Task
+    /// `struct task_struct *` as a number; probed loads alone.
+    AnyTask
+}
+
+/// `S_IFMT` and its values, include/uapi/linux/stat.h.
+pub const S_IFMT: u16 = 0o170_000;
+/// A block device.
+pub const S_IFBLK: u16 = 0o060_000;
+/// A character device.
+pub const S_IFCHR: u16 = 0o020_000;
+/// `FMODE_WRITE`, include/linux/fs.h.
+pub const FMODE_WRITE: u32 = 2;
+/// `O_ACCMODE`, include/uapi/asm-generic/fcntl.h.
+pub const O_ACCMODE: u32 = 3;
+
+/// Copies a name of the kernel's, cut to `N - 1` bytes and followed by a zero. `into` should be
+/// zero: what lies behind the name stays as it was. Says whether it worked.
+#[inline(always)]
+pub fn copy_name<const N: usize>(name: *const c_void, into: &mut [u8; N]) -> bool {
+    // SAFETY: the helper writes at most `N` bytes and checks the source itself.
+    unsafe { bpf_probe_read_kernel_str(into.as_mut_ptr().cast(), N as u32, name) > 0 }
+}
