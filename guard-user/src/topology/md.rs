@@ -50,7 +50,10 @@ impl MdArray {
     /// (`external:imsm`; the arrays in it read `external:/md127/0`).
     pub fn is_container(&self) -> bool {
         &*self.level == "container"
-            || self.metadata.strip_prefix("external:").is_some_and(|rest| !rest.starts_with(['/', '-']))
+            || self
+                .metadata
+                .strip_prefix("external:")
+                .is_some_and(|rest| !rest.starts_with(['/', '-']))
     }
 
     /// One more member may fail or leave without loss of data.

@@ -121,7 +121,9 @@ impl Memory {
 impl Inventory {
     /// Identities of all block devices.
     pub fn identities(&self, scope: Scope) -> Vec<DeviceIdentity> {
-        (0..self.devices().len()).map(|index| identify(self, index, scope)).collect()
+        (0..self.devices().len())
+            .map(|index| identify(self, index, scope))
+            .collect()
     }
 }
 

@@ -40,27 +40,43 @@ const PLAIN: Server<'_> = Server {
 fn start(tree: &Tree, server: &Server<'_>) {
     let base = format!("proc/{}", server.pid);
     let name = Path::new(server.exe).file_name().unwrap().to_str().unwrap();
-    tree.write(&format!("{base}/comm"), &format!("{}\n", &name[..name.len().min(15)]));
-    tree.write(&format!("{base}/cmdline"), &format!("{}\0", server.arguments.join("\0")));
+    tree.write(
+        &format!("{base}/comm"),
+        &format!("{}\n", &name[..name.len().min(15)]),
+    );
+    tree.write(
+        &format!("{base}/cmdline"),
+        &format!("{}\0", server.arguments.join("\0")),
+    );
     tree.write(&format!("{base}/environ"), "PATH=/bin\0PGDATA=/srv/pg\0");
     let zeros = "0 ".repeat(17);
     tree.write(
         &format!("{base}/stat"),
-        &format!("{} ({name}) S {} {zeros}4242 1\n", server.pid, server.parent),
+        &format!(
+            "{} ({name}) S {} {zeros}4242 1\n",
+            server.pid, server.parent
+        ),
     );
     tree.write(&format!("{base}/cgroup"), server.cgroup);
     let own = fs::read_to_string(tree.path("proc/self/mountinfo")).unwrap();
     tree.write(&format!("{base}/mountinfo"), server.mounts.unwrap_or(&own));
     symlink(server.exe, tree.path(&format!("{base}/exe"))).unwrap();
     symlink(server.cwd, tree.path(&format!("{base}/cwd"))).unwrap();
-    let root = if server.root.is_empty() { "proc/1/root" } else { server.root };
+    let root = if server.root.is_empty() {
+        "proc/1/root"
+    } else {
+        server.root
+    };
     fs::create_dir_all(tree.path(root)).unwrap();
     symlink(tree.path(root), tree.path(&format!("{base}/root"))).unwrap();
     for (fd, target, write) in server.files {
         fs::create_dir_all(tree.path(&format!("{base}/fd"))).unwrap();
         symlink(target, tree.path(&format!("{base}/fd/{fd}"))).unwrap();
         let flags = if *write { "0100002" } else { "0100000" };
-        tree.write(&format!("{base}/fdinfo/{fd}"), &format!("pos:\t0\nflags:\t{flags}\n"));
+        tree.write(
+            &format!("{base}/fdinfo/{fd}"),
+            &format!("pos:\t0\nflags:\t{flags}\n"),
+        );
     }
 }
 
@@ -86,7 +102,10 @@ const MACHINE: &str = "
 #[test]
 fn a_server_that_has_just_started_is_known_by_its_configuration() {
     let tree = Tree::new(MACHINE);
-    tree.write("proc/1/root/etc/mysql/my.cnf", "[mysqld]\ndatadir=/srv/mysql\n");
+    tree.write(
+        "proc/1/root/etc/mysql/my.cnf",
+        "[mysqld]\ndatadir=/srv/mysql\n",
+    );
     start(&tree, &Server { cwd: "/", ..PLAIN });
     let server = inspect(&tree.roots, 812, Engine::Mysql).unwrap();
     assert_eq!(server.name, "mariadbd");
@@ -95,7 +114,10 @@ fn a_server_that_has_just_started_is_known_by_its_configuration() {
     assert!(!server.settled);
     let verdicts = judge(&tree);
     verdicts.expect("sdc: protected critical in-use\nsdb: protected in-use\nsdd: free");
-    assert_eq!(verdicts.why("sdc")[0], "carries /srv/mysql (mariadbd 812, running)");
+    assert_eq!(
+        verdicts.why("sdc")[0],
+        "carries /srv/mysql (mariadbd 812, running)"
+    );
 }
 
 #[test]
@@ -111,10 +133,20 @@ fn open_files_tell_where_else_the_data_is() {
         (7, "socket:[123]", true),
         (8, "/tmp/ibX (deleted)", true),
     ];
-    start(&tree, &Server { files: &files, ..PLAIN });
+    start(
+        &tree,
+        &Server {
+            files: &files,
+            ..PLAIN
+        },
+    );
     let server = inspect(&tree.roots, 812, Engine::Mysql).unwrap();
     assert!(server.settled);
-    let dirs: Vec<_> = server.data_dirs.iter().map(|dir| dir.path.to_str().unwrap()).collect();
+    let dirs: Vec<_> = server
+        .data_dirs
+        .iter()
+        .map(|dir| dir.path.to_str().unwrap())
+        .collect();
     assert_eq!(dirs, ["/srv/tables", "/var/lib/mysql"]);
     judge(&tree).expect(
         "sdb: protected critical in-use
@@ -126,7 +158,10 @@ fn open_files_tell_where_else_the_data_is() {
 #[test]
 fn locks_count_where_no_path_leads() {
     let tree = Tree::new(MACHINE);
-    tree.write("proc/locks", "1: POSIX  ADVISORY  WRITE 812 08:20:131 0 EOF\n");
+    tree.write(
+        "proc/locks",
+        "1: POSIX  ADVISORY  WRITE 812 08:20:131 0 EOF\n",
+    );
     start(&tree, &PLAIN);
     judge(&tree).expect("sdc: protected critical in-use");
 }
@@ -147,7 +182,11 @@ fn a_container_is_followed_through_its_own_mounts() {
             mounts: Some(mounts),
             root: "container",
             cwd: "/",
-            arguments: &["mariadbd", "--datadir=/var/lib/mysql", "--log-bin=/binlog/b"],
+            arguments: &[
+                "mariadbd",
+                "--datadir=/var/lib/mysql",
+                "--log-bin=/binlog/b",
+            ],
             cgroup: &cgroup,
             ..PLAIN
         },
@@ -175,10 +214,23 @@ fn postgres_with_its_log_and_tablespaces_elsewhere() {
     symlink("/space/t", tree.path(&format!("{data}/pg_tblspc/16384"))).unwrap();
     assert!(exists(&tree.path(&format!("{data}/pg_wal"))));
     let exe = "/usr/lib/postgresql/15/bin/postgres";
-    let server =
-        Server { pid: 900, exe, arguments: &["postgres", "-D", "/srv/pg"], cwd: "/srv/pg", ..PLAIN };
+    let server = Server {
+        pid: 900,
+        exe,
+        arguments: &["postgres", "-D", "/srv/pg"],
+        cwd: "/srv/pg",
+        ..PLAIN
+    };
     start(&tree, &server);
-    start(&tree, &Server { pid: 901, parent: 900, arguments: &["postgres: writer"], ..server });
+    start(
+        &tree,
+        &Server {
+            pid: 901,
+            parent: 900,
+            arguments: &["postgres: writer"],
+            ..server
+        },
+    );
     let found = find_running(&tree.roots, &EngineTable::built_in());
     assert_eq!(found.len(), 2);
     assert_eq!(found[1].worker_of, Some(900));
@@ -194,17 +246,41 @@ fn postgres_with_its_log_and_tablespaces_elsewhere() {
 #[test]
 fn the_environment_names_the_directory_too() {
     let tree = Tree::new(MACHINE);
-    tree.write("proc/1/root/srv/pg/postgresql.conf", "data_directory = '/var/lib/mysql/pg'\n");
+    tree.write(
+        "proc/1/root/srv/pg/postgresql.conf",
+        "data_directory = '/var/lib/mysql/pg'\n",
+    );
     let exe = "/usr/lib/postgresql/15/bin/postgres";
-    start(&tree, &Server { exe, arguments: &["postgres"], cwd: "/", ..PLAIN });
+    start(
+        &tree,
+        &Server {
+            exe,
+            arguments: &["postgres"],
+            cwd: "/",
+            ..PLAIN
+        },
+    );
     judge(&tree).expect("sdb: protected critical in-use");
 }
 
 #[test]
 fn probes_clients_and_vanished_processes_are_no_servers() {
     let tree = Tree::new(MACHINE);
-    start(&tree, &Server { arguments: &["mariadbd", "--version"], ..PLAIN });
-    start(&tree, &Server { pid: 813, exe: "/usr/bin/mysql", ..PLAIN });
+    start(
+        &tree,
+        &Server {
+            arguments: &["mariadbd", "--version"],
+            ..PLAIN
+        },
+    );
+    start(
+        &tree,
+        &Server {
+            pid: 813,
+            exe: "/usr/bin/mysql",
+            ..PLAIN
+        },
+    );
     fs::create_dir_all(tree.path("proc/814")).unwrap();
     assert_eq!(find_running(&tree.roots, &EngineTable::built_in()), []);
     assert_eq!(inspect(&tree.roots, 814, Engine::Mysql), None);

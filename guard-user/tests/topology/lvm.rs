@@ -22,7 +22,10 @@ fn a_volume_beside_a_protected_one_is_free() {
          sda: protected critical
          sdb: protected lvm-pv",
     );
-    assert_eq!(verdicts.why("sdb"), ["physical volume of group vg0, which is in use"]);
+    assert_eq!(
+        verdicts.why("sdb"),
+        ["physical volume of group vg0, which is in use"]
+    );
     assert_eq!(
         verdicts.0.free_lv_arguments,
         ["vg0/spare", "/dev/vg0/spare", "/dev/mapper/vg0-spare"]
@@ -155,7 +158,8 @@ fn a_physical_volume_that_does_not_tell_its_group_is_protected_while_any_is_in_u
         dm dm-0 253:0 lvm=vg0/data over=sda
     ";
     let tree = Tree::new(silent);
-    tree.judge(&["dm-0"]).expect("sdb: protected lvm-pv\nsdc: free");
+    tree.judge(&["dm-0"])
+        .expect("sdb: protected lvm-pv\nsdc: free");
     tree.judge(&[]).expect("sdb: free\nsda: free");
     for (group, expected) in [("vg0", "protected lvm-pv"), ("vg9", "free")] {
         let tree = Tree::new(silent);
@@ -178,7 +182,8 @@ fn the_label_on_the_disk_tells_the_group() {
     for (name, group) in [("sdb", "vg0"), ("sdc", "vg9")] {
         std::fs::write(tree.path(&format!("dev/{name}")), label(&lvm_id(group))).unwrap();
     }
-    tree.judge(&["dm-0"]).expect("sdb: protected lvm-pv\nsdc: free");
+    tree.judge(&["dm-0"])
+        .expect("sdb: protected lvm-pv\nsdc: free");
 }
 
 /// A physical volume's label and the head of its metadata.
@@ -203,5 +208,6 @@ fn crypt_on_a_free_volume_is_free_and_a_mapping_over_a_protected_one_is_not() {
          dm dm-5 253:5 name=x uuid=CRYPT-LUKS2-1-x over=dm-1
          dm dm-6 253:6 name=y uuid=CRYPT-LUKS2-2-y over=dm-0"
     ));
-    tree.judge(&["dm-0"]).expect("dm-5: free disk-protected\ndm-6: protected");
+    tree.judge(&["dm-0"])
+        .expect("dm-5: free disk-protected\ndm-6: protected");
 }

@@ -37,7 +37,10 @@ fn a_disk_is_recognised_under_another_name() {
          sda1: free",
     );
     let why = &verdicts.why("sdb1")[0];
-    assert_eq!(why, "remembered: carries /var/lib/mysql (mariadbd 812, running)");
+    assert_eq!(
+        why,
+        "remembered: carries /var/lib/mysql (mariadbd 812, running)"
+    );
 }
 
 #[test]
@@ -58,7 +61,11 @@ fn stacks_are_recognised_by_their_uuid_and_their_siblings_stay_free() {
          vda: protected critical remembered",
     );
     // The group is not active: nothing of LVM's may write to the volume either.
-    let inactive: String = text.lines().filter(|line| !line.contains("dm ")).collect::<Vec<_>>().join("\n");
+    let inactive: String = text
+        .lines()
+        .filter(|line| !line.contains("dm "))
+        .collect::<Vec<_>>()
+        .join("\n");
     Tree::new(&inactive)
         .judge_with(&[], &memory)
         .expect("vda1: protected critical remembered\nvda: protected critical remembered");
@@ -71,8 +78,12 @@ fn a_name_alone_counts_only_with_the_size_and_where_there_is_nothing_else() {
     let verdicts = Tree::new("disk vda 254:0 size=1000").judge_with(&[], &memory);
     verdicts.expect("vda: protected critical remembered");
     assert!(verdicts.why("vda")[0].contains("by name and size alone"));
-    Tree::new("disk vda 254:0 size=2000").judge_with(&[], &memory).expect("vda: free");
-    Tree::new("disk vda 254:0 size=1000 serial=X").judge_with(&[], &memory).expect("vda: free");
+    Tree::new("disk vda 254:0 size=2000")
+        .judge_with(&[], &memory)
+        .expect("vda: free");
+    Tree::new("disk vda 254:0 size=1000 serial=X")
+        .judge_with(&[], &memory)
+        .expect("vda: free");
 }
 
 #[test]
@@ -81,9 +92,17 @@ fn live_data_is_not_called_remembered() {
     let mut memory = remember(&tree, &["sda"]);
     let verdicts = tree.judge_with(&["sda"], &memory);
     verdicts.expect("sda: protected critical");
-    assert!(!memory.learn(verdicts.0.critical_identities(), 9), "nothing new");
+    assert!(
+        !memory.learn(verdicts.0.critical_identities(), 9),
+        "nothing new"
+    );
     assert_eq!(memory.remembered[0].since, 1_700_000_000);
-    assert!(tree.judge_with(&[], &memory).0.critical_identities().is_empty());
+    assert!(
+        tree.judge_with(&[], &memory)
+            .0
+            .critical_identities()
+            .is_empty()
+    );
 }
 
 #[test]

@@ -39,8 +39,14 @@ fn a_controller_is_protected_if_any_of_its_namespaces_is() {
          sg0: free",
     );
     assert_eq!(verdicts.why("nvme0")[0], "passes commands to nvme0n1");
-    assert_eq!(verdicts.why("nvme0")[1], "carries /var/lib/mysql (mariadbd 812, running)");
-    assert_eq!(verdicts.why("nvme0n2"), ["free, but shares a drive with nvme0n1"]);
+    assert_eq!(
+        verdicts.why("nvme0")[1],
+        "carries /var/lib/mysql (mariadbd 812, running)"
+    );
+    assert_eq!(
+        verdicts.why("nvme0n2"),
+        ["free, but shares a drive with nvme0n1"]
+    );
 }
 
 #[test]
@@ -57,7 +63,12 @@ fn scsi_nodes_follow_their_disk() {
     // A disk's node without the disk: nobody knows what is on it.
     assert!(!verdicts.is_known("sg5"));
     assert_eq!(verdicts.0.dm_major, 253);
-    assert!(verdicts.0.char_majors.contains(&(241, PassthroughKind::NvmeGeneric)));
+    assert!(
+        verdicts
+            .0
+            .char_majors
+            .contains(&(241, PassthroughKind::NvmeGeneric))
+    );
 }
 
 #[test]
@@ -83,6 +94,9 @@ fn native_multipath_protects_every_controller_of_the_subsystem() {
 fn keys_find_their_entries() {
     let verdicts = Tree::new(DRIVES).judge(&["sda"]);
     for device in &verdicts.0.devices {
-        assert_eq!(verdicts.key(device.key).map(|found| &found.name), Some(&device.name));
+        assert_eq!(
+            verdicts.key(device.key).map(|found| &found.name),
+            Some(&device.name)
+        );
     }
 }

@@ -37,7 +37,11 @@ pub fn description(drives: u32) -> String {
         )
         .unwrap();
         if drive % 5 == 0 {
-            writeln!(text, "mount 253:{a} /srv/{drive} xfs /dev/mapper/vg{drive}-data rw").unwrap();
+            writeln!(
+                text,
+                "mount 253:{a} /srv/{drive} xfs /dev/mapper/vg{drive}-data rw"
+            )
+            .unwrap();
         }
     }
     text
@@ -46,7 +50,12 @@ pub fn description(drives: u32) -> String {
 /// Resident pages in KiB, from `/proc/self/statm`.
 fn resident_kib() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4
+    text.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        * 4
 }
 
 #[test]
@@ -70,7 +79,11 @@ fn ten_thousand_devices_are_judged_in_time() {
     assert_eq!(inventory.devices().len(), 1_430 * 7);
     assert_eq!(verdicts.devices.len(), 1_430 * 8);
     let protected = |name: &str| {
-        let device = verdicts.devices.iter().find(|device| &*device.name == name).unwrap();
+        let device = verdicts
+            .devices
+            .iter()
+            .find(|device| &*device.name == name)
+            .unwrap();
         device.class() == DeviceClass::Protected
     };
     assert!(protected("sd0x") && protected("sg0") && protected("sd0x2") && protected("dm-0"));
@@ -78,7 +91,10 @@ fn ten_thousand_devices_are_judged_in_time() {
     assert_eq!(verdicts.free_lv_arguments.len(), 3 * (1_430 * 2 - 286));
     // The bar is 1.5 s for an optimised build; a debug build is several times slower.
     let bar = if cfg!(debug_assertions) { 8_000 } else { 1_500 };
-    assert!((scanned + judged).as_millis() < bar, "{scanned:?} + {judged:?}");
+    assert!(
+        (scanned + judged).as_millis() < bar,
+        "{scanned:?} + {judged:?}"
+    );
 }
 
 #[test]

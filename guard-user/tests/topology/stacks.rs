@@ -27,7 +27,10 @@ fn a_used_partition_protects_its_disk_and_leaves_its_siblings_free() {
     );
     assert_eq!(
         verdicts.why("sdb"),
-        ["carries /var/lib/mysql (mariadbd 812, running)", "below sdb1"]
+        [
+            "carries /var/lib/mysql (mariadbd 812, running)",
+            "below sdb1"
+        ]
     );
     assert_eq!(verdicts.why("sda")[..2], ["root file system", "swap"]);
     assert_eq!(verdicts.why("sda3"), ["free, but shares a drive with sda"]);
@@ -45,7 +48,8 @@ fn without_uses_all_is_free() {
 #[test]
 fn a_mounted_whole_disk_protects_the_partitions_that_alias_it() {
     let tree = Tree::new("disk sda 8:0\npart sda1 8:1 of=sda\nmount 8:0 /srv xfs /dev/sda rw");
-    tree.judge(&[]).expect("sda: protected in-use\nsda1: protected");
+    tree.judge(&[])
+        .expect("sda: protected in-use\nsda1: protected");
 }
 
 #[test]
@@ -68,7 +72,9 @@ fn an_array_protects_its_members() {
          sdc: free",
     );
     let degraded = text.replace("degraded=0", "degraded=1");
-    Tree::new(&degraded).judge(&["md0"]).expect("md0: protected critical in-use ext");
+    Tree::new(&degraded)
+        .judge(&["md0"])
+        .expect("md0: protected critical in-use ext");
 }
 
 #[test]
@@ -129,7 +135,10 @@ fn a_node_made_by_hand_over_a_protected_device_is_protected() {
         ));
         let verdicts = tree.judge(&[]);
         verdicts.expect("dm-0: protected\ndm-1: protected\ndm-2: protected");
-        assert_eq!(verdicts.why("dm-0"), [format!("lies over {below}, which is protected")]);
+        assert_eq!(
+            verdicts.why("dm-0"),
+            [format!("lies over {below}, which is protected")]
+        );
         assert!(verdicts.0.free_lv_arguments.is_empty());
     }
 }
@@ -201,7 +210,10 @@ fn a_holder_that_is_not_understood_protects() {
     std::fs::create_dir_all(tree.path("sys/class/block/sdb/holders/gone0")).unwrap();
     let verdicts = tree.judge(&[]);
     verdicts.expect("sda: protected\nnew0: protected\nsdb: protected");
-    assert_eq!(verdicts.why("sdb"), ["held by something that dbguard does not know"]);
+    assert_eq!(
+        verdicts.why("sdb"),
+        ["held by something that dbguard does not know"]
+    );
 }
 
 #[test]
@@ -217,7 +229,8 @@ fn btrfs_protects_all_its_members() {
         std::fs::create_dir_all(tree.path(&format!("sys/fs/btrfs/{uuid}/devices/{member}")))
             .unwrap();
     }
-    tree.judge(&[]).expect("sda: protected in-use\nsdb: protected in-use\nsdc: free\nsdd: free");
+    tree.judge(&[])
+        .expect("sda: protected in-use\nsdb: protected in-use\nsdc: free\nsdd: free");
     // A source that leads nowhere: every mounted btrfs may be meant.
     tree.add("mount 0:46 /x btrfs /dev/disk/by-uuid/gone rw");
     tree.judge(&[]).expect("sdd: protected in-use\nsdc: free");
@@ -234,9 +247,13 @@ fn zfs_protects_its_members_or_whatever_could_be_one() {
     let known = Tree::new(&format!(
         "{text}\nudev 8:1 ID_FS_TYPE=zfs_member\nudev 8:16 ID_FS_TYPE=\nudev 8:32 ID_FS_TYPE=ext4"
     ));
-    known.judge(&[]).expect("sda1: protected in-use\nsdb: free\nsdc: free");
+    known
+        .judge(&[])
+        .expect("sda1: protected in-use\nsdb: free\nsdc: free");
     let silent = Tree::new(&format!("{text}\nudev 8:32 ID_FS_TYPE=ext4"));
-    silent.judge(&[]).expect("sda1: protected in-use\nsdb: protected in-use\nsdc: free");
+    silent
+        .judge(&[])
+        .expect("sda1: protected in-use\nsdb: protected in-use\nsdc: free");
 }
 
 #[test]
@@ -249,12 +266,19 @@ fn swap_files_and_mounts_of_other_namespaces_count() {
          swap /srv/swap\\040file file",
     );
     tree.add("mount 8:16 /srv xfs /dev/sdb rw");
-    tree.write("proc/55/mountinfo", "9 1 8:32 / /data rw - xfs /dev/sdc rw\n");
+    tree.write(
+        "proc/55/mountinfo",
+        "9 1 8:32 / /data rw - xfs /dev/sdc rw\n",
+    );
     std::fs::create_dir_all(tree.path("proc/55/ns")).unwrap();
     std::os::unix::fs::symlink("mnt:[2]", tree.path("proc/55/ns/mnt")).unwrap();
     let verdicts = tree.judge(&[]);
     verdicts.expect("sdb: protected in-use\nsdc: protected in-use");
-    assert!(verdicts.why("sdb").contains(&"swap".to_owned()), "{:?}", verdicts.why("sdb"));
+    assert!(
+        verdicts.why("sdb").contains(&"swap".to_owned()),
+        "{:?}",
+        verdicts.why("sdb")
+    );
 }
 
 #[test]
@@ -266,7 +290,8 @@ fn signatures_are_told_on_protected_devices_that_are_not_mounted() {
          disk sdb 8:16
          udev 8:16 ID_FS_TYPE=ext4",
     );
-    tree.judge(&["sda1"]).expect("sda1: protected critical preen\nsdb: free");
+    tree.judge(&["sda1"])
+        .expect("sda1: protected critical preen\nsdb: free");
 }
 
 #[test]

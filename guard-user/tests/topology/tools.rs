@@ -51,12 +51,28 @@ fn lvm_is_found_once_through_all_its_names() {
     assert_eq!(verb("lvextend").unwrap().1, both);
     assert_eq!(verb("lvremove").unwrap().2, ArgumentRole::AllListed as u32);
     for verb_name in [
-        "lvreduce", "lvresize", "vgremove", "vgreduce", "pvremove", "pvcreate", "lvconvert",
-        "vgcfgrestore", "vgrename", "lvrename", "vgmerge", "vgsplit", "lvm", "",
+        "lvreduce",
+        "lvresize",
+        "vgremove",
+        "vgreduce",
+        "pvremove",
+        "pvcreate",
+        "lvconvert",
+        "vgcfgrestore",
+        "vgrename",
+        "lvrename",
+        "vgmerge",
+        "vgsplit",
+        "lvm",
+        "",
     ] {
         assert_eq!(verb(verb_name), None, "{verb_name}");
     }
-    let arguments: Vec<_> = resolved.arguments.iter().map(|name| text_of(&name.text)).collect();
+    let arguments: Vec<_> = resolved
+        .arguments
+        .iter()
+        .map(|name| text_of(&name.text))
+        .collect();
     assert!(arguments.contains(&"vg0/snap") && arguments.contains(&"-f"));
     for value_option in ["--config", "--select", "-S", "--devices", "vg0"] {
         assert!(!arguments.contains(&value_option));
@@ -71,24 +87,39 @@ fn a_multi_call_binary_of_others_has_no_grant() {
     symlink("../bin/busybox", dir.path().join("sbin/swapon")).unwrap();
     let resolved = resolve(dir.path(), &[]);
     assert_eq!(resolved.rules, []);
-    assert!(resolved.problems[0].contains("busybox"), "{:?}", resolved.problems);
+    assert!(
+        resolved.problems[0].contains("busybox"),
+        "{:?}",
+        resolved.problems
+    );
     // The same by hard links: one file cannot be two programs.
     install(dir.path(), "usr/sbin/swapon", "ELF", 0o755);
-    fs::hard_link(dir.path().join("usr/sbin/swapon"), dir.path().join("usr/sbin/smartctl")).unwrap();
+    fs::hard_link(
+        dir.path().join("usr/sbin/swapon"),
+        dir.path().join("usr/sbin/smartctl"),
+    )
+    .unwrap();
     let resolved = resolve(dir.path(), &[]);
     assert_eq!(resolved.rules, [], "{:?}", resolved.problems);
 }
 
 #[test]
 fn files_that_others_can_change_and_scripts_have_no_grant() {
-    for (text, mode, expected) in
-        [("ELF", 0o755, 1), ("ELF", 0o777, 0), ("ELF", 0o775, 0), ("#!/bin/sh\n", 0o755, 0)]
-    {
+    for (text, mode, expected) in [
+        ("ELF", 0o755, 1),
+        ("ELF", 0o777, 0),
+        ("ELF", 0o775, 0),
+        ("#!/bin/sh\n", 0o755, 0),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         install(dir.path(), "usr/sbin/resize2fs", text, mode);
         let resolved = resolve(dir.path(), &[]);
         // A test that is not run by root installs files that are not root's.
-        let expected = if rustix::process::geteuid().is_root() { expected } else { 0 };
+        let expected = if rustix::process::geteuid().is_root() {
+            expected
+        } else {
+            0
+        };
         assert_eq!(resolved.rules.len(), expected, "{text:?} {mode:o}");
     }
 }
@@ -112,8 +143,16 @@ fn more_free_volumes_than_fit_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let free: Vec<String> = (0..20_000).map(|number| format!("vg/lv{number}")).collect();
     let resolved = ToolTable::built_in().resolve(dir.path(), &MountTable::default(), &free);
-    assert_eq!(resolved.arguments.len(), guard_abi::maps::ARGUMENTS_MAX as usize);
+    assert_eq!(
+        resolved.arguments.len(),
+        guard_abi::maps::ARGUMENTS_MAX as usize
+    );
     assert_eq!(resolved.problems.len(), 1);
     let long = "x".repeat(124);
-    assert!(!resolve(dir.path(), &[&long]).arguments.iter().any(|name| name.text[0] == b'x'));
+    assert!(
+        !resolve(dir.path(), &[&long])
+            .arguments
+            .iter()
+            .any(|name| name.text[0] == b'x')
+    );
 }

@@ -68,9 +68,18 @@ impl Tree {
     pub fn new(text: &str) -> Self {
         // Thousands of small files: in memory where there is room for them.
         let memory = Path::new("/dev/shm");
-        let dir = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap();
+        let dir = tempfile::tempdir_in(memory)
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let roots = Roots::under(dir.path());
-        for path in ["sys/class/block", "sys/devices", "proc/self", "run", "dev", "proc/1/root"] {
+        for path in [
+            "sys/class/block",
+            "sys/devices",
+            "proc/self",
+            "run",
+            "dev",
+            "proc/1/root",
+        ] {
             fs::create_dir_all(dir.path().join(path)).unwrap();
         }
         let mut tree = Self {
@@ -103,16 +112,22 @@ impl Tree {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let options = || -> Options<'_> {
-                words.iter().filter_map(|word| word.split_once('=')).collect()
+                words
+                    .iter()
+                    .filter_map(|word| word.split_once('='))
+                    .collect()
             };
             match words[0] {
                 "mount" => self.mount(&words[1..]),
                 "swap" => {
-                    self.swaps.push_str(&format!("{} {} 1 0 -2\n", words[1], words[2]));
+                    self.swaps
+                        .push_str(&format!("{} {} 1 0 -2\n", words[1], words[2]));
                 }
                 "udev" => {
-                    let lines: String =
-                        words[2..].iter().map(|word| format!("E:{word}\n")).collect();
+                    let lines: String = words[2..]
+                        .iter()
+                        .map(|word| format!("E:{word}\n"))
+                        .collect();
                     self.write(&format!("run/udev/data/b{}", words[1]), &lines);
                 }
                 "node" => self.node(words[1], words[2], &options()),
@@ -124,7 +139,9 @@ impl Tree {
     }
 
     fn mount(&mut self, words: &[&str]) {
-        let [dev, point, fs_type, source, options] = words else { panic!("mount {words:?}") };
+        let [dev, point, fs_type, source, options] = words else {
+            panic!("mount {words:?}")
+        };
         let id = self.mounts.lines().count() + 20;
         self.mounts.push_str(&format!(
             "{id} 1 {dev} / {point} rw,relatime shared:1 - {fs_type} {source} {options}\n"
@@ -168,12 +185,18 @@ impl Tree {
             fs::create_dir_all(self.path(&format!("{base}/slaves"))).unwrap();
         }
         self.write(&format!("{base}/uevent"), &uevent);
-        self.write(&format!("{base}/size"), options.get("size").unwrap_or(&"2048000"));
+        self.write(
+            &format!("{base}/size"),
+            options.get("size").unwrap_or(&"2048000"),
+        );
         self.write(&format!("{base}/ro"), "0\n");
         fs::create_dir_all(self.path(&format!("{base}/holders"))).unwrap();
         let attribute = |path: &str, option: &str| {
             if let Some(value) = options.get(option) {
-                self.write(&format!("{base}/{path}"), &format!("{}\n", value.replace("%20", " ")));
+                self.write(
+                    &format!("{base}/{path}"),
+                    &format!("{}\n", value.replace("%20", " ")),
+                );
             }
         };
         attribute("wwid", "wwid");
@@ -193,8 +216,11 @@ impl Tree {
             self.write(&format!("{base}/dm/name"), &format!("{dm_name}\n"));
             self.write(&format!("{base}/dm/uuid"), &format!("{uuid}\n"));
         }
-        symlink(format!("../../devices/{place}"), self.path(&format!("sys/class/block/{name}")))
-            .unwrap();
+        symlink(
+            format!("../../devices/{place}"),
+            self.path(&format!("sys/class/block/{name}")),
+        )
+        .unwrap();
         self.places.insert(name.to_owned(), place);
         for below in options.get("over").iter().flat_map(|list| list.split(',')) {
             fs::create_dir_all(self.path(&format!("{base}/slaves/{below}"))).unwrap();
@@ -217,7 +243,10 @@ impl Tree {
         };
         self.write(&format!("sys/devices/{place}/dev"), &format!("{dev}\n"));
         if let Some(kind) = options.get("type") {
-            self.write(&format!("sys/devices/{place}/device/type"), &format!("{kind}\n"));
+            self.write(
+                &format!("sys/devices/{place}/device/type"),
+                &format!("{kind}\n"),
+            );
         }
         let link = self.path(&format!("sys/class/{class}/{name}"));
         fs::create_dir_all(link.parent().unwrap()).unwrap();
@@ -240,7 +269,8 @@ impl Tree {
     pub fn judge_with(&self, databases: &[&str], memory: &Memory) -> Verdicts {
         let inventory = self.scan();
         let mut uses = Uses::of_host(&self.roots, &inventory).unwrap();
-        uses.data.extend(databases.iter().map(|name| data_on(&inventory, name)));
+        uses.data
+            .extend(databases.iter().map(|name| data_on(&inventory, name)));
         Verdicts(classify(&inventory, &uses, memory))
     }
 
@@ -250,7 +280,9 @@ impl Tree {
 }
 
 pub fn data_on(inventory: &Inventory, name: &str) -> DataUse {
-    let device = inventory.by_name(name).unwrap_or_else(|| panic!("no device {name}"));
+    let device = inventory
+        .by_name(name)
+        .unwrap_or_else(|| panic!("no device {name}"));
     DataUse {
         path: "/var/lib/mysql".into(),
         location: Some(Location {
@@ -312,7 +344,11 @@ impl Verdicts {
     /// One line a device: `name: words`.
     #[track_caller]
     pub fn expect(&self, expected: &str) {
-        for line in expected.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        for line in expected
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
             let (name, words) = line.split_once(": ").unwrap();
             assert_eq!(self.words(name), words, "{name}: {:?}", self.why(name));
         }

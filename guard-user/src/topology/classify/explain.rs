@@ -114,7 +114,9 @@ impl<'a> Explainer<'a> {
         }
         if bits & (mark::HELD | mark::OVERLAY) == mark::HELD && above == 0 {
             let upper = protected(&device.above).next();
-            why.extend(upper.map(|upper| Why::Below { name: shown(self.inventory, upper) }));
+            why.extend(upper.map(|upper| Why::Below {
+                name: shown(self.inventory, upper),
+            }));
         }
         if (bits & mark::OVERLAY != 0 && above == 0) || why.is_empty() {
             let lower = protected(&device.below).next();

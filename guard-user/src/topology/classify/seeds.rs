@@ -122,11 +122,7 @@ fn has_device(location: &Location) -> bool {
 }
 
 /// The block devices that a file system lies on directly.
-pub(super) fn roots_of(
-    inventory: &Inventory,
-    location: &Location,
-    seeds: &mut Seeds,
-) -> Vec<u32> {
+pub(super) fn roots_of(inventory: &Inventory, location: &Location, seeds: &mut Seeds) -> Vec<u32> {
     if let Some(index) = inventory.index_of_dev(location.dev) {
         return vec![index as u32];
     }

@@ -68,7 +68,9 @@ pub(super) fn spread(inventory: &Inventory, seeds: &mut Seeds) -> Marks {
     let count = inventory.devices.len();
     let mut work = Work {
         inventory,
-        marks: Marks { bits: vec![0; count] },
+        marks: Marks {
+            bits: vec![0; count],
+        },
         seeded: vec![Seeded::default(); count],
         users: vec![0; count],
         queue: VecDeque::new(),
@@ -244,8 +246,8 @@ impl Work<'_> {
         let bits = self.marks.of(lower);
         // A device that is mounted, partitioned or under another stack is no physical volume,
         // whatever the UUID of the node above claims.
-        let otherwise = mark::DIRECT | mark::OVERLAY | mark::TABLE | mark::HELD;
-        let physical = bits & mark::CONTENT != 0 && bits & otherwise == 0;
+        let otherwise = mark::DIRECT | mark::OVERLAY | mark::TABLE;
+        let physical = bits & (mark::CONTENT | mark::HELD) != 0 && bits & otherwise == 0;
         physical && matches!(below.signature, Signature::LvmMember | Signature::Unknown)
     }
 
@@ -302,14 +304,18 @@ impl Work<'_> {
         let mut found = Vec::new();
         for (index, device) in self.inventory.devices.iter().enumerate() {
             let bits = self.marks.of(index) & mark::INHERITED;
-            let Some(location) = device.file_on.as_deref().filter(|_| bits != 0) else { continue };
+            let Some(location) = device.file_on.as_deref().filter(|_| bits != 0) else {
+                continue;
+            };
             for root in roots_of(self.inventory, location, seeds) {
                 if self.marks.of(root as usize) & bits == bits {
                     continue;
                 }
                 let own = seeds.marks.iter().filter(|(at, ..)| *at as usize == index);
                 let reasons = own.map(|(_, _, why)| why.clone());
-                let below = Why::Below { name: shown(self.inventory, index) };
+                let below = Why::Below {
+                    name: shown(self.inventory, index),
+                };
                 let marks = mark::CONTENT | bits;
                 found.extend(reasons.chain([below]).map(|why| (root, marks, why)));
             }
