@@ -334,11 +334,7 @@ fn not_understood(file: &Path, text: &str, error: &toml::de::Error) -> ConfigErr
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count()
-        + 1
+    text.bytes().take(at).fold(1, |line, byte| line + usize::from(byte == b'\n'))
 }
 
 /// The key of the line that `at` lies in.

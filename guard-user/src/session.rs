@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(tty_of("1 (x) S 1 2 3 0 9"), None);
         assert_eq!(tty_of("1 (x) S"), None);
         // Terminal 300: the minor's upper bits stand at bit 20.
-        let encoded = (136 << 8) | (300 & 0xff) | ((300 & 0xfff00) << 12);
+        let encoded = (136 << 8) | (0x12c & 0xff) | ((0x12c & 0xfff00) << 12);
         let stat = format!("1 (x) S 1 2 3 {encoded} 9");
         assert_eq!(tty_of(&stat).as_deref(), Some("/dev/pts/300"));
     }

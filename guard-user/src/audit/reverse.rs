@@ -124,7 +124,7 @@ mod tests {
     fn long_lines() {
         let mut content = vec![b'a'; 200_000];
         content.push(b'\n');
-        content.extend_from_slice(&[b'b'; 65_536]);
+        content.extend_from_slice(&vec![b'b'; 65_536]);
         content.push(b'\n');
         content.extend_from_slice(b"\n\ntorn");
         check(&content);

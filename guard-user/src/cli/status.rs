@@ -57,12 +57,14 @@ fn show(status: &Status) -> String {
     )];
     for (at, database) in status.databases.iter().enumerate() {
         let label = if at == 0 { "database" } else { "" };
-        let data = if database.data.is_empty() {
-            "data directory not found".to_owned()
-        } else {
-            database.data.join(", ")
-        };
-        rows.push(row(label, &format!("{} {}, {}", database.name, database.pid, printable(&data))));
+        let mut text = format!("{} {}", database.name, database.pid);
+        if !database.data.is_empty() {
+            text.push_str(", ");
+            text.push_str(&printable(&database.data.join(", ")));
+        } else if status.controller {
+            text.push_str(", data directory not found");
+        }
+        rows.push(row(label, &text));
     }
     let counts = status.devices;
     if status.controller {

@@ -19,8 +19,8 @@ const LOOK_AGAIN: [Duration; 5] = [
     Duration::from_millis(300),
     Duration::from_secs(2),
     Duration::from_secs(10),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
 ];
 /// Where packages keep data: a server that has ended before it could be looked at may have used it.
 const USUAL_DATA: [&str; 4] =

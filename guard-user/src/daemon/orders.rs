@@ -14,7 +14,7 @@ use crate::control::{Answer, MarkTarget};
 use crate::host;
 use crate::kernel;
 use crate::state::{HostState, Marks};
-use crate::topology::{DeviceIdentity, Memory};
+use crate::topology::{DeviceIdentity, Memory, Why};
 
 const USAGE: u8 = 64;
 const NO_INPUT: u8 = 66;
@@ -113,15 +113,18 @@ impl Daemon {
                 format!("{device} is not a remembered device; `dbguard devices` shows which are"),
             ));
         }
-        let live = self.surveyed.critical_identities();
-        let in_use = live.iter().find(|live| forgotten.iter().any(|old| old.same_device(live)));
-        in_use.map(|identity| {
-            (TRY_AGAIN, format!("{device} carries critical data now ({}); stop the database first", identity.why))
-        })
+        let live = self.surveyed.devices.iter().find_map(|known| {
+            let identity = known.identity.as_deref()?;
+            let remembered = forgotten.iter().any(|old| old.same_device(identity));
+            let reason = known.why.iter().find(|why| is_live(why))?;
+            remembered.then(|| reason.to_string())
+        });
+        live.map(|reason| (TRY_AGAIN, format!("{device} {reason}; stop the database first")))
     }
 
     fn is_marked(&self, device: &str) -> bool {
-        self.state.marks.devices.iter().any(|marked| marked == Path::new(device))
+        let marks = &self.state.marks;
+        marks.devices.iter().chain(&marks.data).any(|marked| means(device, marked))
     }
 
     /// Remembered identities that a person means by a path, a name, a WWID or a serial number:
@@ -153,7 +156,8 @@ impl Daemon {
 
     fn forget(&mut self, device: &str, forgotten: &[DeviceIdentity]) -> Answer {
         self.state.memory.remembered.retain(|identity| !forgotten.contains(identity));
-        self.state.marks.devices.retain(|marked| marked != Path::new(device));
+        self.state.marks.devices.retain(|marked| !means(device, marked));
+        self.state.marks.data.retain(|marked| !means(device, marked));
         self.save_state();
         self.survey("a device was released");
         self.settle("a device was released");
@@ -280,6 +284,19 @@ impl Daemon {
         self.save_state();
         self.hold()
     }
+}
+
+/// A database that runs now.
+fn is_live(why: &Why) -> bool {
+    matches!(why, Why::Data { pid: Some(_), .. } | Why::RawData { pid: Some(_), .. })
+}
+
+/// True where a person who says `typed` means what was marked: the same path, or another path to
+/// the same device.
+fn means(typed: &str, marked: &Path) -> bool {
+    let typed = Path::new(typed);
+    typed == marked
+        || block_device(typed).is_some_and(|device| block_device(marked) == Some(device))
 }
 
 fn add(list: &mut Vec<std::path::PathBuf>, path: &Path) {

@@ -210,7 +210,7 @@ impl Daemon {
 
     /// A wake-up is an opportunity: the canary is attacked if that was some time ago.
     pub(super) fn prove_sometimes(&mut self) {
-        const SOME_TIME: Duration = Duration::from_secs(60);
+        const SOME_TIME: Duration = Duration::from_mins(1);
         if self.self_test.as_ref().is_none_or(|(when, _)| when.elapsed() > SOME_TIME) {
             self.prove();
         }

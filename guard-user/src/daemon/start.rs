@@ -28,15 +28,13 @@ pub fn read_config() -> Result<Config, End> {
 
 /// What to add to an error that keeps the controller from starting.
 fn still_guarding() -> &'static str {
-    match Guard::open().and_then(|guard| guard.links_intact().map_err(internal)) {
-        Ok(hooks) if !hooks.iter().any(kernel::HookStatus::is_hole) => {
-            " (the kernel half that is loaded goes on as before)"
-        }
-        _ => " (nothing is loaded: this host is UNPROTECTED)",
+    if is_loaded() {
+        " (the kernel half that is loaded goes on as before)"
+    } else {
+        " (nothing is loaded: this host is UNPROTECTED)"
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
 fn internal(error: GuardError) -> kernel::Problem {
     let next = "look at the journal of dbguard.service";
     kernel::Problem::fatal(kernel::ProblemKind::Internal, "reading the loaded guard", error, next)
@@ -64,13 +62,8 @@ pub fn node_name() -> String {
 
 /// Everything up to READY.
 pub fn bring_up(config: Config) -> Result<Daemon, End> {
-    let probe = kernel::probe();
-    for problem in probe.problems.iter().filter(|problem| !problem.fatal) {
-        log(WARNING, &problem.to_string());
-    }
-    if let Some(problem) = probe.fatal() {
-        return Err(end_of(problem));
-    }
+    look_at_kernel()?;
+    load_device_mapper();
     let state_path = PathBuf::from(state::STATE_PATH);
     let remembered = recall(&state_path);
     let (guard, report) = Guard::start().map_err(|problem| end_of(&problem))?;
@@ -92,6 +85,31 @@ pub fn bring_up(config: Config) -> Result<Daemon, End> {
     }
     daemon.prove();
     Ok(daemon)
+}
+
+/// Says what this kernel lacks. Where the kernel half is loaded and whole, it was answered then.
+fn look_at_kernel() -> Result<(), End> {
+    if is_loaded() {
+        return Ok(());
+    }
+    let probe = kernel::probe();
+    for problem in probe.problems.iter().filter(|problem| !problem.fatal) {
+        log(WARNING, &problem.to_string());
+    }
+    probe.fatal().map_or(Ok(()), |problem| Err(end_of(problem)))
+}
+
+fn is_loaded() -> bool {
+    Guard::open()
+        .and_then(|guard| guard.links_intact().map_err(internal))
+        .is_ok_and(|hooks| !hooks.iter().any(kernel::HookStatus::is_hole))
+}
+
+/// Opening the control node loads the module. Its major number must be known before the first
+/// volume of this boot is made, or `lvcreate` would be refused on the node that it has just made.
+fn load_device_mapper() {
+    // A kernel without device-mapper has no such volumes.
+    let _ = std::fs::File::open("/dev/mapper/control");
 }
 
 /// What the state file and the log say about the time before.

@@ -91,7 +91,8 @@ impl Daemon {
         }
         if self.state.memory_lost && !self.memory_rebuilt {
             let all = inventory.identities(Scope::Content);
-            let all = all.into_iter().map(|mut identity| {
+            // Empty loop devices and card readers carry nothing.
+            let all = all.into_iter().filter(|identity| identity.sectors > 0).map(|mut identity| {
                 "may have carried data: the state file was lost".clone_into(&mut identity.why);
                 identity
             });
