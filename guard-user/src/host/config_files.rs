@@ -120,7 +120,7 @@ pub(super) fn postgres_data_directory(root: &Path, file: &Path) -> Option<PathBu
         .filter_map(|line| line.trim().strip_prefix("data_directory"))
         .filter_map(|rest| rest.trim_start().strip_prefix('='))
         .filter_map(|value| value.trim().strip_prefix('\'')?.split('\'').next())
-        .last()
+        .next_back()
         .map(PathBuf::from)
 }
 

@@ -49,7 +49,7 @@ pub struct CriticalProcess {
     pub data_dirs: Vec<DataDir>,
     /// Block devices that it has opened, kernel form.
     pub raw_devices: Vec<u32>,
-    /// The process whose worker it is (a PostgreSQL backend): same engine, and its parent.
+    /// The process whose worker it is (a PostgreSQL backend): its parent, with the same executable.
     pub worker_of: Option<u32>,
     /// The server has opened its data: looking again will find no other directory. While false
     /// it has only just started, and what is known comes from its arguments and configuration.
@@ -64,7 +64,7 @@ pub struct CriticalProcess {
 
 /// Looks at one process that is known to be critical. `None` where it has ended.
 pub fn inspect(roots: &Roots, pid: u32, engine: Engine) -> Option<CriticalProcess> {
-    process::inspect(roots, pid, engine, None)
+    process::inspect(roots, pid, engine)
 }
 
 /// Every running process that the table recognises, workers included.

@@ -188,22 +188,19 @@ pub(super) fn find_running(roots: &Roots, table: &EngineTable) -> Vec<CriticalPr
         .collect();
     pids.sort_unstable_by_key(|(pid, _)| *pid);
     pids.into_iter()
-        .filter_map(|(pid, engine)| {
-            let (parent, _) = stat(roots, pid)?;
-            let worker_of = (engines.get(&parent) == Some(&engine)).then_some(parent);
-            inspect(roots, pid, engine, worker_of)
-        })
+        .filter_map(|(pid, engine)| inspect(roots, pid, engine))
         .collect()
 }
 
-pub(super) fn inspect(
-    roots: &Roots,
-    pid: u32,
-    engine: Engine,
-    worker_of: Option<u32>,
-) -> Option<CriticalProcess> {
+/// The parent, where it runs the same executable: PostgreSQL's postmaster and its backends.
+fn server_of(roots: &Roots, exe: &Path, parent: u32) -> Option<u32> {
+    (exe_path(roots, parent)? == exe).then_some(parent)
+}
+
+pub(super) fn inspect(roots: &Roots, pid: u32, engine: Engine) -> Option<CriticalProcess> {
     let exe = exe_path(roots, pid)?;
-    let (_, start) = stat(roots, pid)?;
+    let (parent, start) = stat(roots, pid)?;
+    let worker_of = server_of(roots, &exe, parent);
     let name = exe
         .file_name()
         .and_then(OsStr::to_str)

@@ -338,8 +338,8 @@ fn accept(tool: &Tool, path: &Path, mounts: &MountTable) -> Result<Option<ExeId>
         return no_grant("has too many names, as a multi-call binary has");
     }
     let mut head = [0; 2];
-    let read = std::fs::File::open(&real).and_then(|mut file| file.read(&mut head));
-    if read.is_ok() && head == *b"#!" {
+    let began = std::fs::File::open(&real).and_then(|mut file| file.read(&mut head));
+    if began.is_ok() && head == *b"#!" {
         return no_grant("is a script, and its interpreter is what the kernel sees");
     }
     match exe_id(mounts, &real) {

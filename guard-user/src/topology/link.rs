@@ -32,6 +32,7 @@ pub(super) fn link(roots: &Roots, inventory: &mut Inventory) {
         device.partitions = 0;
         device.disk = None;
     }
+    share_names(inventory);
     join_stacks(inventory);
     join_loops(roots, inventory);
     join_partitions(inventory);
@@ -44,6 +45,19 @@ pub(super) fn link(roots: &Roots, inventory: &mut Inventory) {
     }
     inventory.btrfs = btrfs(roots, inventory);
     passthrough::connect(inventory);
+}
+
+/// One copy of each name: with 10,000 devices the links between them are as many strings.
+fn share_names(inventory: &mut Inventory) {
+    let by_name = &inventory.by_name;
+    for device in &mut inventory.devices {
+        let links = device.slaves.iter_mut().chain(&mut device.holders);
+        for name in links.chain(&mut device.parent) {
+            if let Some((shared, _)) = by_name.get_key_value(&**name) {
+                *name = shared.clone();
+            }
+        }
+    }
 }
 
 fn add_edge(inventory: &mut Inventory, upper: u32, lower: u32) {

@@ -31,11 +31,8 @@ pub(super) fn read(node: &Path) -> Membership {
     let Some(head) = read_at(node, 0, HEAD) else {
         return Membership::Unknown;
     };
-    let Some(area) = metadata_area(&head) else {
-        return Membership::Unknown;
-    };
-    let Some(offset) = area else {
-        // A volume without a metadata area of its own may belong to any group.
+    // A volume without a metadata area of its own may belong to any group.
+    let Some(offset) = metadata_area(&head) else {
         return Membership::Unknown;
     };
     let Some(header) = read_at(node, offset, 512) else {
@@ -64,8 +61,8 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     ))
 }
 
-/// Offset of the first metadata area. `None`: no label. `Some(None)`: a label without an area.
-fn metadata_area(head: &[u8]) -> Option<Option<u64>> {
+/// Offset of the first metadata area. `None`: no label, or a label without an area.
+fn metadata_area(head: &[u8]) -> Option<u64> {
     let label = (0..4).map(|sector| sector * 512).find(|at| {
         head.get(*at..at + 8) == Some(LABEL) && head.get(at + 24..at + 32) == Some(LABEL_TYPE)
     })?;
@@ -77,7 +74,7 @@ fn metadata_area(head: &[u8]) -> Option<Option<u64>> {
         at += 16;
     }
     let first = u64_at(head, at + 16)?;
-    Some((first != 0).then_some(first))
+    (first != 0).then_some(first)
 }
 
 /// Offset of the current metadata text in its area; 0 where there is none.

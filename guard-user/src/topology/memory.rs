@@ -75,15 +75,16 @@ impl DeviceIdentity {
                 && self.name == other.name
                 && self.sectors == other.sectors;
         }
-        agree(&self.stack_uuid, &other.stack_uuid)
-            || agree(&self.partuuid, &other.partuuid)
-            || agree(&self.table_uuid, &other.table_uuid)
+        agree(self.stack_uuid.as_ref(), other.stack_uuid.as_ref())
+            || agree(self.partuuid.as_ref(), other.partuuid.as_ref())
+            || agree(self.table_uuid.as_ref(), other.table_uuid.as_ref())
             || (self.partition == other.partition
-                && (agree(&self.wwid, &other.wwid) || agree(&self.serial, &other.serial)))
+                && (agree(self.wwid.as_ref(), other.wwid.as_ref())
+                    || agree(self.serial.as_ref(), other.serial.as_ref())))
     }
 }
 
-fn agree(one: &Option<String>, other: &Option<String>) -> bool {
+fn agree(one: Option<&String>, other: Option<&String>) -> bool {
     one.is_some() && one == other
 }
 

@@ -76,10 +76,10 @@ fn used(names: &[String], picks: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn judge(inventory: &Inventory, used: &[String]) -> Verdicts {
+fn judge(inventory: &Inventory, names: &[String]) -> Verdicts {
     let mut uses = Uses::default();
     uses.data
-        .extend(used.iter().map(|name| data_on(inventory, name)));
+        .extend(names.iter().map(|name| data_on(inventory, name)));
     Verdicts(classify(inventory, &uses, &Memory::default()))
 }
 

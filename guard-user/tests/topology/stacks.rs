@@ -1,5 +1,7 @@
 //! Partitions, MD, dm-crypt, multipath, loop, bcache, file systems of many devices.
 
+use guard_user::topology::Memory;
+
 use super::tree::Tree;
 
 const TWO_DISKS: &str = "
@@ -302,6 +304,6 @@ fn a_data_directory_that_cannot_be_traced_is_a_problem() {
     let mut data = super::tree::data_on(&inventory, "sda");
     data.location = None;
     uses.data.push(data);
-    let verdicts = guard_user::topology::classify(&inventory, &uses, &Default::default());
+    let verdicts = guard_user::topology::classify(&inventory, &uses, &Memory::default());
     assert_eq!(verdicts.problems.len(), 1, "{:?}", verdicts.problems);
 }

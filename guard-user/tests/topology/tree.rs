@@ -124,10 +124,8 @@ impl Tree {
                         .push_str(&format!("{} {} 1 0 -2\n", words[1], words[2]));
                 }
                 "udev" => {
-                    let lines: String = words[2..]
-                        .iter()
-                        .map(|word| format!("E:{word}\n"))
-                        .collect();
+                    let lines = words[2..].join("\nE:");
+                    let lines = format!("E:{lines}\n");
                     self.write(&format!("run/udev/data/b{}", words[1]), &lines);
                 }
                 "node" => self.node(words[1], words[2], &options()),

@@ -57,7 +57,8 @@ fn block(
         };
         identify(inventory, index, scope)
     });
-    let why = reasons.of(index);
+    let mut why = reasons.of(index);
+    why.shrink_to_fit();
     Classified {
         key: DeviceKey::block(device.dev),
         entry: DeviceEntry {

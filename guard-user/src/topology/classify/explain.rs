@@ -199,7 +199,9 @@ fn top_down(inventory: &Inventory) -> Vec<u32> {
     }
     if order.len() < count {
         let mut seen = vec![false; count];
-        order.iter().for_each(|index| seen[*index as usize] = true);
+        for index in &order {
+            seen[*index as usize] = true;
+        }
         order.extend((0..count as u32).filter(|index| !seen[*index as usize]));
     }
     order
