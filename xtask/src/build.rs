@@ -14,9 +14,31 @@ pub fn object() -> PathBuf {
     paths::target().join("bpf/dbguard.bpf.o")
 }
 
+/// How the programs around the BPF object are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// For a debugger.
+    Dev,
+    /// What is installed.
+    Release,
+    /// What guests get: optimised as much, linked in seconds instead of minutes.
+    Guest,
+}
+
+impl Profile {
+    /// Cargo's name for it, and the directory its programs are in.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Dev => ("dev", "debug"),
+            Self::Release => ("release", "release"),
+            Self::Guest => ("guest", "guest"),
+        }
+    }
+}
+
 /// The controller that guests get.
 pub fn dbguard() -> PathBuf {
-    paths::target().join("release/dbguard")
+    guest_program("dbguard")
 }
 
 /// The programs of package guard-tests that guests get, by name.
@@ -32,21 +54,29 @@ pub fn guest_programs() -> Result<Vec<(String, PathBuf)>> {
     Ok(programs.collect())
 }
 
-/// Where a program of package guard-tests is built.
+/// Where a program for guests is built.
 pub fn guest_program(name: &str) -> PathBuf {
-    paths::target().join("release").join(name)
+    paths::target().join(Profile::Guest.names().1).join(name)
 }
 
 /// Runs the verb.
 pub fn run(release: bool) -> Result<()> {
     setup::ensure(&[Need::Build])?;
-    build(release)
+    build(if release {
+        Profile::Release
+    } else {
+        Profile::Dev
+    })
 }
 
-/// Builds everything; `release` is what guests and benchmarks use.
-pub fn build(release: bool) -> Result<()> {
+/// Builds everything that guests get.
+pub fn for_guests() -> Result<()> {
+    build(Profile::Guest)
+}
+
+fn build(profile: Profile) -> Result<()> {
     build_object()?;
-    build_host(release)
+    build_host(profile)
 }
 
 /// Builds the BPF object. Always optimised: the verifier does not take anything else.
@@ -98,7 +128,7 @@ pub fn bpf_environment(cargo: &mut Command, toolchain: &bpf::Toolchain) {
         .env_remove("RUSTUP_TOOLCHAIN");
 }
 
-fn build_host(release: bool) -> Result<()> {
+fn build_host(profile: Profile) -> Result<()> {
     let mut cargo = cargo();
     cargo.args([
         "build",
@@ -108,10 +138,7 @@ fn build_host(release: bool) -> Result<()> {
         "--package",
         "guard-tests",
     ]);
-    cargo.arg("--bins");
-    if release {
-        cargo.arg("--release");
-    }
+    cargo.args(["--bins", "--profile", profile.names().0]);
     cargo.env("DBGUARD_BPF_OBJECT", object());
     cmd::run(&mut cargo, "building the controller and the guest programs")
 }

@@ -108,7 +108,7 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     setup::ensure(&needs)?;
     if !options.no_build {
-        build::build(true)?;
+        build::for_guests()?;
     }
     let mut machine = guest(options).prepare()?;
     if options.keep_disks {

@@ -68,7 +68,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<u8> {
     setup::ensure(&[Need::Build, Need::Guests])?;
     if !options.no_build {
-        build::build(true)?;
+        build::for_guests()?;
     }
     show(options.kernel)
 }

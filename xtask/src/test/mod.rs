@@ -41,7 +41,7 @@ pub fn run(options: &Options) -> Result<u8> {
         &[Need::Build, Need::Guests]
     };
     setup::ensure(needs)?;
-    build::build(true)?;
+    build::for_guests()?;
     let filter = options.filter.as_deref();
     let mut tally = Tally::default();
     if options.suite.is_none() {
