@@ -26,7 +26,13 @@ pub const MAKERS: &[Act] = &[
          --homehost=any </dev/null; r=$?; mdadm --stop /dev/md/probe 2>/dev/null; exit $r",
     )
     .limit(60),
-    Act::shell("make-bcache", "make-bcache --wipe-bcache -B $DEV"),
+    Act::shell(
+        "make-bcache",
+        // udev registers what was made, and bcache then holds the disk: let go of it again.
+        "make-bcache --wipe-bcache -B $DEV; r=$?; udevadm settle; sleep 0.5; \
+         for s in /sys/block/bcache*/bcache/stop; do [ ! -e $s ] || echo 1 >$s; done; sleep 1; \
+         udevadm settle; exit $r",
+    ),
     Act::shell("wipefs-erase", "wipefs -a $DEV").effect(Effect::Succeeds),
     Act::shell("wipefs-offset", "wipefs --force --offset 0x438 $DEV").effect(Effect::Succeeds),
 ];

@@ -158,6 +158,8 @@ pub struct Act {
     pub effect: Effect,
     /// On a protected device.
     pub refusal: Refusal,
+    /// The refusal may be on another device than the target: on the one laid over it.
+    pub elsewhere: bool,
     /// How long it may take, in seconds.
     pub limit: u64,
 }
@@ -185,6 +187,7 @@ impl Act {
             ops: &["raw-write"],
             effect: Effect::Bytes,
             refusal: Refusal::Denied,
+            elsewhere: false,
             limit: 30,
         }
     }
@@ -207,6 +210,13 @@ impl Act {
     #[must_use]
     pub const fn refusal(mut self, refusal: Refusal) -> Self {
         self.refusal = refusal;
+        self
+    }
+
+    /// The same, refused on whatever device it lays over the target.
+    #[must_use]
+    pub const fn elsewhere(mut self) -> Self {
+        self.elsewhere = true;
         self
     }
 

@@ -23,6 +23,7 @@ pub const ACTS: &[Act] = &[
          udevadm settle; dmsetup remove --retry hostile-$$; exit $r",
     )
     .ops(&["raw-write", "remap"])
+    .elsewhere()
     .limit(60),
     Act::shell(
         "dm-linear-at-once",
@@ -32,6 +33,7 @@ pub const ACTS: &[Act] = &[
          udevadm settle; dmsetup remove --retry hostile-$$; exit $r",
     )
     .ops(&["raw-write", "remap"])
+    .elsewhere()
     .limit(60),
     Act::shell(
         "md-build-over",
@@ -40,11 +42,13 @@ pub const ACTS: &[Act] = &[
          mdadm --stop /dev/md/hostile; exit $r",
     )
     .ops(&["raw-write", "remap"])
+    .elsewhere()
     .limit(60),
     Act::shell(
         "qemu-nbd",
         "modprobe nbd nbds_max=2; rm -f $DIR/nbd.pid; \
          qemu-nbd --fork --pid-file=$DIR/nbd.pid -f raw -c /dev/nbd0 $DEV || exit 1; \
+         for i in $(seq 50); do [ $(blockdev --getsize64 /dev/nbd0) = 0 ] || break; sleep 0.1; done; \
          dd if=$DIR/junk64k of=/dev/nbd0 bs=64k conv=fsync; r=$?; qemu-nbd -d /dev/nbd0; sleep 1; \
          exit $r",
     )
@@ -57,6 +61,7 @@ pub const ACTS: &[Act] = &[
          dd if=$DIR/junk64k of=/dev/mapper/hostile-plain bs=64k conv=fsync; r=$?; \
          udevadm settle; cryptsetup close hostile-plain; exit $r")
         .ops(&["raw-write", "remap"])
+    .elsewhere()
         .limit(60),
 ];
 

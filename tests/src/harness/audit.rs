@@ -141,7 +141,7 @@ pub fn wait(mark: Mark, what: &str, wanted: impl Fn(&Record) -> bool) -> Result<
     }
 }
 
-/// Waits for a refusal on one of `devices` (`major:minor`) and checks that its record says what a
+/// Waits for a refusal on one of `devices` (`major:minor`; none: any) and checks that its record says what a
 /// person needs: an event id, one of `ops`, who did it.
 pub fn wait_refusal(mark: Mark, devices: &[String], ops: &[&str]) -> Result<Record> {
     let ops_text = ops.join("/");
@@ -150,7 +150,8 @@ pub fn wait_refusal(mark: Mark, devices: &[String], ops: &[&str]) -> Result<Reco
         &format!("a refused {ops_text} on {}", devices.join(" ")),
         |record| {
             record.is_refusal_since(mark)
-                && devices.iter().any(|dev| dev == record.text("/object/dev"))
+                && (devices.is_empty()
+                    || devices.iter().any(|dev| dev == record.text("/object/dev")))
                 && (ops.is_empty() || ops.contains(&record.text("/op")))
         },
     )?;

@@ -292,9 +292,18 @@ fn snapshot(state: &State) -> Result<Snapshot> {
 
 /// On the protected device: nothing changes, and the record says so.
 pub fn guarded(act: &Act, target: &Target) -> Result<()> {
-    let devices = target.devices()?;
+    let devices = if act.elsewhere {
+        Vec::new()
+    } else {
+        target.devices()?
+    };
     let before = Snapshot::take(&target.whole)?;
-    let on_node = Snapshot::take(&target.disk)?;
+    let is_whole = target.disk.name == target.whole.name;
+    let on_node = if is_whole {
+        None
+    } else {
+        Some(Snapshot::take(&target.disk)?)
+    };
     let mark = audit::mark();
     let outcome = act.perform(target);
     if let Err(error) = &outcome
@@ -303,7 +312,9 @@ pub fn guarded(act: &Act, target: &Target) -> Result<()> {
         bail!("{error:#}");
     }
     before.unchanged().context("THE ACT SUCCEEDED")?;
-    on_node.unchanged().context("THE ACT SUCCEEDED")?;
+    on_node
+        .map_or(Ok(()), |node| node.unchanged())
+        .context("THE ACT SUCCEEDED")?;
     match act.refusal {
         Refusal::Denied => {
             ensure!(
