@@ -52,7 +52,9 @@ const WANTS: &[Want] = &[
     want("fdisk", "sfdisk", "guest disks", Need::Guests),
     want("dosfstools", "mkfs.vfat", "guest disks", Need::Guests),
     want("kmod", "depmod", "guest kernels' modules", Need::Guests),
-    want("xz-utils", "xz", "guest kernels' modules", Need::Guests),
+    want("xz-utils", "xz", "guest kernels", Need::Guests),
+    want("zstd", "zstd", "guest kernels", Need::Guests),
+    want("lz4", "lz4", "guest kernels", Need::Guests),
     want(
         "util-linux",
         "setpriv",

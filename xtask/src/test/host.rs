@@ -6,16 +6,27 @@ use std::process::Stdio;
 use anyhow::{Context, Result};
 
 use super::report::{self, Tally};
+use crate::image::btf;
+use crate::image::kernel::SERIES;
 use crate::{build, paths};
 
 /// Runs them, showing the packages as they pass and the output of those that fail.
-pub fn run(filter: Option<&str>) -> Result<Tally> {
+/// With `guests`, the tests that read the guest kernels' type information get it.
+pub fn run(filter: Option<&str>, guests: bool) -> Result<Tally> {
+    let types = if guests {
+        Some(btf::directory(SERIES)?)
+    } else {
+        None
+    };
     let mut tally = Tally::default();
     for package in build::host_packages()? {
         eprintln!("test: host tests of {package}");
         let mut cargo = build::cargo();
         cargo.args(["test", "--quiet", "--no-fail-fast", "--package", &package]);
         cargo.env("DBGUARD_BPF_OBJECT", build::object());
+        if let Some(types) = &types {
+            cargo.env("DBGUARD_BTF_DIR", types);
+        }
         cargo.args(["--", "--format=pretty"]).args(filter);
         let output = cargo
             .stdin(Stdio::null())

@@ -41,11 +41,15 @@ pub fn run(options: &Options) -> Result<u8> {
         &[Need::Build, Need::Guests]
     };
     setup::ensure(needs)?;
-    build::for_guests()?;
+    if options.host {
+        build::build_object()?;
+    } else {
+        build::for_guests()?;
+    }
     let filter = options.filter.as_deref();
     let mut tally = Tally::default();
     if options.suite.is_none() {
-        tally.add(&host::run(filter)?);
+        tally.add(&host::run(filter, !options.host)?);
     }
     let mut logs: Vec<PathBuf> = Vec::new();
     if !options.host {
