@@ -42,6 +42,10 @@ pub enum Kind {
 }
 
 /// One block device.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that hold independently of each other"
+)]
 #[derive(Clone, Debug)]
 pub struct BlockDevice {
     /// dev_t, kernel form.
@@ -72,6 +76,8 @@ pub struct BlockDevice {
     pub removable: bool,
     /// What stays the same when names move.
     pub ids: HardwareIds,
+    /// A partition of a type that the machine boots from.
+    pub boots: bool,
     /// What it contains, as far as its first sectors tell.
     pub signature: Signature,
     /// Which volume group it belongs to, for a physical volume that no volume lies on.

@@ -38,6 +38,8 @@ pub enum Why {
     },
     /// Swap.
     Swap,
+    /// A partition that the machine boots from, on a drive of the running system.
+    Boot,
     /// Something on this host is in use that does not tell which devices it lies on.
     MayBack {
         /// What.
@@ -81,6 +83,7 @@ impl Why {
             Self::Remembered { .. } => "remembered",
             Self::Mount { .. } => "mount",
             Self::Swap => "swap",
+            Self::Boot => "boot",
             Self::MayBack { .. } => "may-back",
             Self::StrangeHolder => "strange-holder",
             Self::SameGroup { .. } => "same-group",
@@ -118,6 +121,7 @@ impl fmt::Display for Why {
             Self::Mount { point } if &**point == "/" => f.write_str("root file system"),
             Self::Mount { point } => write!(f, "mounted on {point}"),
             Self::Swap => f.write_str("swap"),
+            Self::Boot => f.write_str("holds what this machine boots from"),
             Self::MayBack { what } => {
                 write!(
                     f,

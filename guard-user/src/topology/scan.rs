@@ -186,6 +186,7 @@ impl<'a> Scanner<'a> {
                 table_uuid: record.table_uuid,
                 ..HardwareIds::default()
             },
+            boots: record.boots,
             signature: record.signature,
             volume_group: VolumeGroup::None,
             bus: bus_of(place),

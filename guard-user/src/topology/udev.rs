@@ -21,6 +21,7 @@ pub(super) struct Record {
     pub(super) wwid: Option<Box<str>>,
     pub(super) serial: Option<Box<str>>,
     pub(super) md_uuid: Option<Arc<str>>,
+    pub(super) boots: bool,
 }
 
 /// The directory of records.
@@ -74,6 +75,7 @@ fn parse(text: &str) -> Record {
             "ID_WWN_WITH_EXTENSION" => wwn_long = meaningful(value),
             "ID_SERIAL" => serial_long = meaningful(value),
             "ID_SERIAL_SHORT" => record.serial = meaningful(value),
+            "ID_PART_ENTRY_TYPE" => record.boots = is_boot_type(value),
             "MD_UUID" => record.md_uuid = plain_uuid(value),
             _ => {}
         }
@@ -81,6 +83,21 @@ fn parse(text: &str) -> Record {
     record.wwid = wwn_long.or(wwn);
     record.serial = record.serial.or(serial_long);
     record
+}
+
+/// Partition types that firmware or a boot loader reads, mounted or not: in GPT the EFI system
+/// partition, the BIOS boot partition, the extended boot loader partition and PReP; in MBR the
+/// first and the last.
+fn is_boot_type(value: &str) -> bool {
+    matches!(
+        value.to_ascii_lowercase().as_str(),
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+            | "21686148-6449-6e6f-744e-656564454649"
+            | "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+            | "9e1a2d38-c612-4316-aa26-8b49521e5a8b"
+            | "0xef"
+            | "0x41"
+    )
 }
 
 #[cfg(test)]

@@ -307,3 +307,30 @@ fn a_data_directory_that_cannot_be_traced_is_a_problem() {
     let verdicts = guard_user::topology::classify(&inventory, &uses, &Memory::default());
     assert_eq!(verdicts.problems.len(), 1, "{:?}", verdicts.problems);
 }
+
+#[test]
+fn what_the_machine_boots_from_is_protected_beside_the_running_system_alone() {
+    let esp = "ID_PART_ENTRY_TYPE=c12a7328-f81f-11d2-ba4b-00a0c93ec93b ID_FS_TYPE=vfat";
+    let bios = "ID_PART_ENTRY_TYPE=21686148-6449-6e6f-744e-656564454649";
+    let tree = Tree::new(&format!(
+        "disk sda 8:0
+         part sda1 8:1 of=sda
+         part sda2 8:2 of=sda
+         part sda3 8:3 of=sda
+         part sda4 8:4 of=sda
+         disk sdb 8:16
+         part sdb1 8:17 of=sdb
+         udev 8:1 {bios}
+         udev 8:2 {esp}
+         udev 8:17 {esp}
+         mount 8:3 / ext4 /dev/sda3 rw"
+    ));
+    let verdicts = tree.judge(&[]);
+    verdicts.expect(
+        "sda1: protected in-use
+         sda2: protected in-use preen
+         sda4: free disk-protected
+         sdb1: free",
+    );
+    assert_eq!(verdicts.why("sda1"), ["holds what this machine boots from"]);
+}

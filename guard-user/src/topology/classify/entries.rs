@@ -11,7 +11,7 @@ use super::super::memory::{Scope, identify};
 use super::Classified;
 use super::explain::Explainer;
 use super::seeds::Seeds;
-use super::spread::{Marks, lvm, mark};
+use super::spread::{Marks, is_copy, lvm, mark};
 
 pub(super) fn all(
     inventory: &Inventory,
@@ -239,6 +239,10 @@ fn without_drive(node: &CharNode, hosts: &BTreeSet<u32>) -> Option<DeviceClass> 
 
 /// The three spellings of every free logical volume that people can name. A group name that two
 /// groups share is left out: the argument would not tell which is meant.
+///
+/// A snapshot or thin volume that is merely mounted is listed too. LVM refuses to remove it while
+/// it is, and a backup that unmounts its snapshot and removes it at once must not depend on how
+/// fast the controller sees the first of the two.
 pub(super) fn free_lv_arguments(inventory: &Inventory, marks: &Marks) -> Vec<String> {
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut free = BTreeSet::new();
@@ -257,7 +261,12 @@ pub(super) fn free_lv_arguments(inventory: &Inventory, marks: &Marks) -> Vec<Str
             .above
             .iter()
             .any(|above| marks.is_protected(*above as usize));
-        if !marks.is_protected(index) && !volume.internal && !carries {
+        let bits = marks.of(index);
+        let merely_mounted = bits & mark::PROTECTED == mark::CONTENT
+            && bits & (mark::CRITICAL | mark::MEMORY | mark::RAW | mark::SWAP) == 0
+            && is_copy(inventory, device);
+        let free_to_remove = !marks.is_protected(index) || merely_mounted;
+        if free_to_remove && !volume.internal && !carries {
             free.insert((group, name, volume.dm_name));
         }
     }

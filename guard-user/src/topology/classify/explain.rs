@@ -118,7 +118,8 @@ impl<'a> Explainer<'a> {
                 name: shown(self.inventory, upper),
             }));
         }
-        if (bits & mark::OVERLAY != 0 && above == 0) || why.is_empty() {
+        let used = bits & (mark::CONTENT | mark::TABLE) != 0;
+        if (bits & mark::OVERLAY != 0 && above == 0 && !used) || why.is_empty() {
             let lower = protected(&device.below).next();
             why.extend(lower.map(|lower| Why::LiesOver {
                 name: shown(self.inventory, lower),

@@ -86,6 +86,7 @@ pub(super) fn spread(inventory: &Inventory, seeds: &mut Seeds) -> Marks {
         seeds.marks.extend(work.group_members());
         work.find_opaque(seeds);
         seeds.marks.extend(work.opaque_members(seeds));
+        seeds.marks.extend(work.boot_partitions());
         let below_files = work.below_files(seeds);
         seeds.marks.extend(below_files);
         if next == seeds.marks.len() {
@@ -196,7 +197,9 @@ impl Work<'_> {
             return lower.any(|disk| self.marks.of(disk) & whole != 0);
         }
         match lvm(device) {
-            Some(volume) => lower.any(|lower| !self.is_disjoint(device, &volume, lower)),
+            Some(volume) => lower.any(|lower| {
+                self.is_used_by_another(upper, lower) && !self.is_disjoint(device, &volume, lower)
+            }),
             None => lower.any(|lower| self.is_used_by_another(upper, lower)),
         }
     }
@@ -225,12 +228,6 @@ impl Work<'_> {
     fn is_disjoint(&self, volume: &BlockDevice, own: &Volume<'_>, lower: usize) -> bool {
         let below = self.inventory.device(lower);
         if let Some(layer) = lvm(below) {
-            let has_layer = |name: &str| {
-                volume.below.iter().any(|index| {
-                    lvm(self.inventory.device(*index as usize))
-                        .is_some_and(|other| other.uuid.layer == name)
-                })
-            };
             if own.internal {
                 return false;
             }
@@ -239,7 +236,7 @@ impl Work<'_> {
                 "tpool" => true,
                 // A snapshot writes to its own store; a thin one with an external origin to its
                 // pool. The origin itself (only `-real` below it) writes through.
-                "real" => has_layer("cow") || has_layer("tpool"),
+                "real" => is_copy(self.inventory, volume),
                 _ => false,
             };
         }
@@ -321,6 +318,25 @@ impl Work<'_> {
             }
         }
         found
+    }
+
+    /// Boot partitions beside the running system, mounted or not: a BIOS boot partition never is,
+    /// and many hosts mount the EFI system partition only when they write to it.
+    fn boot_partitions(&self) -> Vec<(u32, u16, Why)> {
+        let beside_system = |device: &BlockDevice| {
+            device
+                .disk
+                .is_some_and(|disk| self.marks.of(disk as usize) & mark::USED != 0)
+        };
+        self.inventory
+            .devices
+            .iter()
+            .enumerate()
+            .filter(|(index, device)| {
+                device.boots && self.marks.of(*index) & mark::USED == 0 && beside_system(device)
+            })
+            .map(|(index, _)| (index as u32, mark::CONTENT | mark::USED, Why::Boot))
+            .collect()
     }
 
     /// Devices in use whose driver does not say what lies below.
@@ -441,6 +457,14 @@ fn is_user(device: &BlockDevice, bits: u16) -> bool {
 /// The container of MD arrays with external metadata (IMSM, DDF): holds the same disks as they.
 fn is_container(device: &BlockDevice) -> bool {
     matches!(&device.kind, Kind::Md(array) if array.is_container())
+}
+
+/// A snapshot with a store of its own, or a thin volume: what it is written to is its own.
+pub(super) fn is_copy(inventory: &Inventory, volume: &BlockDevice) -> bool {
+    volume.below.iter().any(|index| {
+        lvm(inventory.device(*index as usize))
+            .is_some_and(|other| matches!(other.uuid.layer, "cow" | "tpool"))
+    })
 }
 
 /// A device-mapper node that LVM made.
