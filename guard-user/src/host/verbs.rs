@@ -108,7 +108,8 @@ pub(super) const POOL_VERBS: &[Verb] = &[
 /// Verbs of `cryptsetup`. Key slots are read and written through a device-mapper node that was
 /// just made; a LUKS device is opened for writing to be unlocked. Formatting, erasing and
 /// reencryption are not granted on a protected device; on a free one they need no more than the
-/// temporary node.
+/// temporary node. (The first word that is no option is taken for the verb, so an option's value
+/// that happens to be `open` would be too; the grant then reaches LUKS devices alone.)
 pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     any("open", tool_grant::UNLOCK | tool_grant::NEW_DM),
     any("luksOpen", tool_grant::UNLOCK | tool_grant::NEW_DM),

@@ -91,6 +91,33 @@ pub struct BlockDevice {
 }
 
 impl BlockDevice {
+    /// A device of which nothing but its name is known yet.
+    pub(super) fn new(dev: u32, name: &str) -> Self {
+        Self {
+            dev,
+            name: name.into(),
+            kind: Kind::Disk,
+            disk: None,
+            sectors: 0,
+            disk_seq: 0,
+            partitions: 0,
+            below: Vec::new(),
+            above: Vec::new(),
+            file_on: None,
+            strange_holder: false,
+            read_only: false,
+            removable: false,
+            boots: false,
+            ids: HardwareIds::default(),
+            signature: Signature::Unknown,
+            volume_group: VolumeGroup::None,
+            bus: None,
+            slaves: Box::default(),
+            holders: Box::default(),
+            parent: None,
+        }
+    }
+
     /// The partition's number.
     pub fn partition(&self) -> Option<u32> {
         match self.kind {

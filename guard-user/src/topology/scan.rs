@@ -7,7 +7,7 @@ use std::sync::Arc;
 use guard_abi::dev;
 
 use super::attributes::{Reader, list, list_path, open_dir, open_dir_at};
-use super::identity::{HardwareIds, meaningful};
+use super::identity::meaningful;
 use super::inventory::{BlockDevice, Bus, Inventory, Kind, VolumeGroup};
 use super::labels::Signature;
 use super::lvm_label::{self, Membership};
@@ -148,53 +148,31 @@ impl<'a> Scanner<'a> {
             .as_ref()
             .and_then(|place| place.to_str().ok())
             .unwrap_or("");
-        let sectors = self.reader.number(&dir, "size").unwrap_or(0);
-        let partition = match (event.is_partition, event.partition) {
-            (true, None) => self
-                .reader
-                .number(&dir, "partition")
-                .map(|number| number as u32),
-            (true, number) => number,
-            (false, _) => None,
-        };
-        let mut slaves = match partition {
-            None => names(open_dir_at(&dir, "slaves").as_ref()),
-            Some(_) => Vec::new(),
-        };
-        let holders = names(open_dir_at(&dir, "holders").as_ref());
         let record = self.udev.record(&mut self.reader, number);
-        let kind = match partition {
-            Some(number) => Kind::Partition(number),
-            None => self.kind(&dir, name, &mut slaves, &record),
-        };
-        let parent = partition.and_then(|_| parent_of(place));
-        let mut device = BlockDevice {
-            dev: number,
-            name: name.replace('!', "/").into(),
-            disk: None,
-            sectors,
-            disk_seq: event.disk_seq,
-            partitions: 0,
-            below: Vec::new(),
-            above: Vec::new(),
-            file_on: None,
-            strange_holder: false,
-            read_only: self.reader.number(&dir, "ro") == Some(1),
-            removable: partition.is_none() && self.reader.number(&dir, "removable") == Some(1),
-            ids: HardwareIds {
-                partuuid: event.partuuid.or(record.partuuid),
-                table_uuid: record.table_uuid,
-                ..HardwareIds::default()
-            },
-            boots: record.boots,
-            signature: record.signature,
-            volume_group: VolumeGroup::None,
-            bus: bus_of(place),
-            slaves: slaves.into_boxed_slice(),
-            holders: holders.into_boxed_slice(),
-            parent,
-            kind,
-        };
+        let mut device = BlockDevice::new(number, &name.replace('!', "/"));
+        device.sectors = self.reader.number(&dir, "size").unwrap_or(0);
+        device.disk_seq = event.disk_seq;
+        device.read_only = self.reader.number(&dir, "ro") == Some(1);
+        device.bus = bus_of(place);
+        device.holders = names(open_dir_at(&dir, "holders").as_ref()).into();
+        device.signature = record.signature;
+        device.boots = record.boots;
+        if event.is_partition {
+            let read = || {
+                self.reader
+                    .number(&dir, "partition")
+                    .map(|number| number as u32)
+            };
+            device.kind = Kind::Partition(event.partition.or_else(read)?);
+            device.parent = parent_of(place);
+            device.ids.partuuid = event.partuuid.or(record.partuuid);
+        } else {
+            let mut slaves = names(open_dir_at(&dir, "slaves").as_ref());
+            device.kind = self.kind(&dir, name, &mut slaves, &record);
+            device.slaves = slaves.into();
+            device.removable = self.reader.number(&dir, "removable") == Some(1);
+            device.ids.table_uuid = record.table_uuid;
+        }
         if device.kind == Kind::Disk {
             device.ids.wwid = self.wwid(&dir).or(record.wwid);
             device.ids.serial = self.serial(&dir).or(record.serial);

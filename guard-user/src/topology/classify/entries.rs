@@ -10,8 +10,9 @@ use super::super::lvm::{is_pool_metadata, split_dm_name};
 use super::super::memory::{Scope, identify};
 use super::Classified;
 use super::explain::Explainer;
+use super::kinds::{is_copy, lvm};
 use super::seeds::Seeds;
-use super::spread::{Marks, is_copy, lvm, mark};
+use super::spread::{Marks, mark};
 
 pub(super) fn all(
     inventory: &Inventory,

@@ -7,6 +7,8 @@
 
 mod entries;
 mod explain;
+mod kinds;
+mod members;
 mod seeds;
 mod spread;
 

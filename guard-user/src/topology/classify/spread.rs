@@ -5,15 +5,12 @@
 //! volume beside a protected one is free (LVM gives no extent twice), anything else would write
 //! into protected data under another name.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use super::super::inventory::{BlockDevice, Inventory, Kind, VolumeGroup};
+use super::super::inventory::{BlockDevice, Inventory, Kind};
 use super::super::labels::Signature;
-use super::super::lvm::{LvmUuid, is_internal, split_dm_name};
-use super::super::reasons::Why;
-use super::seeds::{Seeds, roots_of};
-use super::shown;
+use super::kinds::{Volume, is_container, is_copy, is_partition, is_user, lvm};
+use super::seeds::Seeds;
 
 /// Marks of a device. A device is protected if it has one of [`mark::PROTECTED`].
 pub(super) mod mark {
@@ -44,7 +41,7 @@ pub(super) mod mark {
     /// Any of these: protected.
     pub(in super::super) const PROTECTED: u16 = CONTENT | TABLE | OVERLAY | HELD;
     /// Passed on to what lies below.
-    pub(super) const INHERITED: u16 = USED | CRITICAL | MEMORY;
+    pub(in super::super) const INHERITED: u16 = USED | CRITICAL | MEMORY;
 }
 
 /// Marks of all devices, by index.
@@ -83,12 +80,8 @@ pub(super) fn spread(inventory: &Inventory, seeds: &mut Seeds) -> Marks {
     work.queue.extend(0..count as u32);
     loop {
         work.run();
-        seeds.marks.extend(work.group_members());
-        work.find_opaque(seeds);
-        seeds.marks.extend(work.opaque_members(seeds));
-        seeds.marks.extend(work.boot_partitions());
-        let below_files = work.below_files(seeds);
-        seeds.marks.extend(below_files);
+        let members = work.members(seeds);
+        seeds.marks.extend(members);
         if next == seeds.marks.len() {
             break;
         }
@@ -105,9 +98,9 @@ struct Seeded {
     by_memory: bool,
 }
 
-struct Work<'a> {
-    inventory: &'a Inventory,
-    marks: Marks,
+pub(super) struct Work<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) marks: Marks,
     seeded: Vec<Seeded>,
     /// Devices above that count as users, see [`is_user`].
     users: Vec<u32>,
@@ -248,140 +241,6 @@ impl Work<'_> {
         physical && matches!(below.signature, Signature::LvmMember | Signature::Unknown)
     }
 
-    /// Physical volumes of groups that have a volume in use: LVM keeps the group's metadata there.
-    fn group_members(&self) -> Vec<(u32, u16, Why)> {
-        let mut groups: HashMap<&str, Arc<str>> = HashMap::new();
-        for (index, device) in self.inventory.devices.iter().enumerate() {
-            if let Some(volume) = lvm(device)
-                && self.marks.of(index) & (mark::CONTENT | mark::TABLE) != 0
-            {
-                groups
-                    .entry(volume.uuid.group)
-                    .or_insert_with(|| volume.group_name());
-            }
-        }
-        if groups.is_empty() {
-            return Vec::new();
-        }
-        let mut found = Vec::new();
-        let mut protect = |index: usize, group: &Arc<str>| {
-            if self.marks.of(index) & mark::CONTENT == 0 {
-                let why = Why::SameGroup {
-                    group: group.clone(),
-                };
-                found.push((index as u32, mark::CONTENT, why));
-            }
-        };
-        for (index, device) in self.inventory.devices.iter().enumerate() {
-            if let Some(group) = lvm(device).and_then(|volume| groups.get(volume.uuid.group)) {
-                for below in &device.below {
-                    if lvm(self.inventory.device(*below as usize)).is_none() {
-                        protect(*below as usize, group);
-                    }
-                }
-            }
-            let member_of = match &device.volume_group {
-                VolumeGroup::None => None,
-                VolumeGroup::Uuid(uuid) => groups.get(&**uuid),
-                VolumeGroup::Name(name) => groups.values().find(|group| ***group == **name),
-                // Which group is not known: it may be this one. Any name will do for the reason.
-                VolumeGroup::Unknown => groups.values().min(),
-            };
-            if let Some(group) = member_of {
-                protect(index, group);
-            }
-        }
-        found.sort_by(|one, other| (one.0, &one.2).cmp(&(other.0, &other.2)));
-        found.dedup();
-        found
-    }
-
-    /// A protected loop device over a file: the file system that the file lies on carries it.
-    fn below_files(&self, seeds: &mut Seeds) -> Vec<(u32, u16, Why)> {
-        let mut found = Vec::new();
-        for (index, device) in self.inventory.devices.iter().enumerate() {
-            let bits = self.marks.of(index) & mark::INHERITED;
-            let Some(location) = device.file_on.as_deref().filter(|_| bits != 0) else {
-                continue;
-            };
-            for root in roots_of(self.inventory, location, seeds) {
-                if self.marks.of(root as usize) & bits == bits {
-                    continue;
-                }
-                let own = seeds.marks.iter().filter(|(at, ..)| *at as usize == index);
-                let reasons = own.map(|(_, _, why)| why.clone());
-                let below = Why::Below {
-                    name: shown(self.inventory, index),
-                };
-                let marks = mark::CONTENT | bits;
-                found.extend(reasons.chain([below]).map(|why| (root, marks, why)));
-            }
-        }
-        found
-    }
-
-    /// Boot partitions beside the running system, mounted or not: a BIOS boot partition never is,
-    /// and many hosts mount the EFI system partition only when they write to it.
-    fn boot_partitions(&self) -> Vec<(u32, u16, Why)> {
-        let beside_system = |device: &BlockDevice| {
-            device
-                .disk
-                .is_some_and(|disk| self.marks.of(disk as usize) & mark::USED != 0)
-        };
-        self.inventory
-            .devices
-            .iter()
-            .enumerate()
-            .filter(|(index, device)| {
-                device.boots && self.marks.of(*index) & mark::USED == 0 && beside_system(device)
-            })
-            .map(|(index, _)| (index as u32, mark::CONTENT | mark::USED, Why::Boot))
-            .collect()
-    }
-
-    /// Devices in use whose driver does not say what lies below.
-    fn find_opaque(&self, seeds: &mut Seeds) {
-        for (index, device) in self.inventory.devices.iter().enumerate() {
-            if self.marks.is_protected(index) && device.below.is_empty() {
-                match device.kind {
-                    Kind::Opaque("drbd") => seeds.add_opaque("DRBD", Signature::Drbd),
-                    Kind::Opaque(_) => seeds.add_opaque("a ZFS pool", Signature::Zfs),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Members by their signature; where none has it, everything that could be one.
-    fn opaque_members(&self, seeds: &Seeds) -> Vec<(u32, u16, Why)> {
-        let mut found = Vec::new();
-        for (what, signature) in &seeds.opaque {
-            let devices = || self.inventory.devices.iter().enumerate();
-            let known: Vec<usize> = devices()
-                .filter(|(_, device)| device.signature == *signature)
-                .map(|(index, _)| index)
-                .collect();
-            let members = if known.is_empty() {
-                devices()
-                    .filter(|(_, device)| could_be(device))
-                    .map(|(index, _)| index)
-                    .collect()
-            } else {
-                known
-            };
-            for index in members {
-                if self.marks.of(index) & mark::CONTENT == 0 {
-                    found.push((
-                        index as u32,
-                        mark::CONTENT | mark::USED,
-                        Why::MayBack { what },
-                    ));
-                }
-            }
-        }
-        found
-    }
-
     /// What is free on a drive that is protected: commands for the whole drive reach it through
     /// partitions, through stacks, and through another namespace of the same NVMe subsystem.
     fn mark_drives(&mut self) {
@@ -414,81 +273,4 @@ impl Work<'_> {
             reached.extend(&inventory.device(index as usize).above);
         }
     }
-}
-
-/// Could lie below a stack that does not name its members: nobody else lies on it, and nothing
-/// says that it contains something else.
-fn could_be(device: &BlockDevice) -> bool {
-    device.above.is_empty()
-        && device.sectors > 0
-        && !device.removable
-        && matches!(device.signature, Signature::Unknown | Signature::Nothing)
-        && matches!(
-            device.kind,
-            Kind::Disk | Kind::Partition(_) | Kind::DeviceMapper { .. } | Kind::Md(_)
-        )
-}
-
-/// A partition of the kernel's, or one that kpartx made of a multipath device (`part1-mpath-…`,
-/// multipath-tools kpartx/devmapper.c).
-pub(super) fn is_partition(device: &BlockDevice) -> bool {
-    match &device.kind {
-        Kind::Partition(_) => true,
-        Kind::DeviceMapper { uuid, .. } => uuid
-            .strip_prefix("part")
-            .and_then(|rest| rest.split_once('-'))
-            .is_some_and(|(number, of)| {
-                !number.is_empty()
-                    && number.bytes().all(|byte| byte.is_ascii_digit())
-                    && of.starts_with("mpath-")
-            }),
-        _ => false,
-    }
-}
-
-/// A protected device that makes what lies below it used by another for its neighbours. Neither a
-/// container, which shares its disks with its arrays, nor a partition that is protected merely as
-/// an alias: whatever made it one counts already.
-fn is_user(device: &BlockDevice, bits: u16) -> bool {
-    let alias = is_partition(device) && bits & mark::PROTECTED == mark::OVERLAY;
-    bits & mark::PROTECTED != 0 && !alias && !is_container(device)
-}
-
-/// The container of MD arrays with external metadata (IMSM, DDF): holds the same disks as they.
-fn is_container(device: &BlockDevice) -> bool {
-    matches!(&device.kind, Kind::Md(array) if array.is_container())
-}
-
-/// A snapshot with a store of its own, or a thin volume: what it is written to is its own.
-pub(super) fn is_copy(inventory: &Inventory, volume: &BlockDevice) -> bool {
-    volume.below.iter().any(|index| {
-        lvm(inventory.device(*index as usize))
-            .is_some_and(|other| matches!(other.uuid.layer, "cow" | "tpool"))
-    })
-}
-
-/// A device-mapper node that LVM made.
-pub(super) struct Volume<'a> {
-    pub(super) uuid: LvmUuid<'a>,
-    pub(super) dm_name: &'a str,
-    /// Hidden from people.
-    pub(super) internal: bool,
-}
-
-impl Volume<'_> {
-    pub(super) fn group_name(&self) -> Arc<str> {
-        split_dm_name(self.dm_name).map_or_else(|| self.dm_name.into(), |(group, _)| group.into())
-    }
-}
-
-pub(super) fn lvm(device: &BlockDevice) -> Option<Volume<'_>> {
-    let Kind::DeviceMapper { name, uuid } = &device.kind else {
-        return None;
-    };
-    let uuid = LvmUuid::parse(uuid)?;
-    Some(Volume {
-        uuid,
-        dm_name: name,
-        internal: is_internal(&uuid, name),
-    })
 }
