@@ -19,10 +19,13 @@ pub const ALLOW: i64 = 0;
 /// What it returns to refuse it: `-EPERM`.
 const REFUSE: i64 = -1;
 
-/// Whether a file of this mode can be a device of ours. Ordinary files leave here.
+/// Whether a file of this mode can be a device of ours. Ordinary files leave here. `S_IFBLK` and
+/// `S_IFCHR` differ in one bit, so one comparison tells them from all other kinds.
 #[inline(always)]
 pub const fn is_device(mode: u16) -> bool {
-    matches!(mode & S_IFMT, S_IFBLK | S_IFCHR)
+    const EITHER: u16 = S_IFBLK ^ S_IFCHR;
+    const { assert!(EITHER.is_power_of_two()) };
+    mode & (S_IFMT & !EITHER) == S_IFCHR & S_IFBLK
 }
 
 /// The policy, while the host is armed or held.
@@ -269,6 +272,16 @@ struct Told {
 #[inline(always)]
 fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) -> i64 {
     let verdict = verdict.under(policy.enforced_ops);
+    diag!(
+        (),
+        "hook {} dev {:x} class {} cmd {:x}: decision {}, reason {}",
+        told.hook as u8,
+        target.key.dev,
+        target.object.class as u8,
+        told.cmd,
+        verdict.decision as u8,
+        verdict.reason as u8
+    );
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }

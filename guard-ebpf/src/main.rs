@@ -17,6 +17,18 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![allow(clippy::inline_always, reason = "as in the library")]
 
+/// A diagnostic line (feature `diag`; the object that is shipped has none). The loader sets the level in
+/// read-only data, so that the verifier takes a line that is off out of the program.
+#[cfg(all(target_arch = "bpf", feature = "diag"))]
+macro_rules! diag {
+    ($($argument:tt)*) => { aya_log_ebpf::debug!($($argument)*) };
+}
+/// Without the feature there is nothing, not even the map, whose legacy form libbpf refuses.
+#[cfg(all(target_arch = "bpf", not(feature = "diag")))]
+macro_rules! diag {
+    ($($argument:tt)*) => {};
+}
+
 #[cfg(target_arch = "bpf")]
 mod arguments;
 #[cfg(target_arch = "bpf")]

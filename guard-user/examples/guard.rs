@@ -12,6 +12,8 @@
 //! guard enforce                       enforce every operation class
 //! guard status                        state, counters, links
 //! guard denials | lifecycle           print events and advance the ring
+//! guard log SECONDS                   print diagnostics of an object built with the feature `diag`
+//!                                     and loaded with DBGUARD_DIAG=4 in the environment
 //! ```
 
 use std::error::Error;
@@ -83,10 +85,40 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
             println!("peeked {}", Guard::open()?.denials()?.peek(64, &mut events));
             std::process::abort();
         }
+        ["log", seconds] => log(seconds.parse()?)?,
         ["denials"] => drain(Guard::open()?.denials()?),
         ["lifecycle"] => drain(Guard::open()?.lifecycle()?),
         _ => return Err("see the top of examples/guard.rs for the verbs".into()),
     }
+    Ok(())
+}
+
+/// Prints what `log` hands on.
+struct Printer;
+
+impl log::Log for Printer {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("{} {}", record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+fn log(seconds: u32) -> Result<(), Box<dyn Error>> {
+    let program = aya::programs::loaded_programs()
+        .filter_map(Result::ok)
+        .find(|program| program.name_as_str() == Some("file_open"))
+        .ok_or("the guard is not loaded")?;
+    let mut lines = aya_log::EbpfLogger::init_from_id_with_logger(program.id(), Printer)?;
+    for _ in 0..seconds {
+        lines.flush();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    lines.flush();
     Ok(())
 }
 

@@ -44,6 +44,7 @@ extern "C" fn exec(ctx: *mut c_void) -> i64 {
         emit::raise(ArmWord::ArmGen);
     }
     let grants = tool_grants(task, file, &id);
+    diag!((), "exec: engine {}, grants {:x}", engine, grants);
     track(task, engine, grants);
     0
 }

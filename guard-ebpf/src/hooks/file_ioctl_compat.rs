@@ -14,21 +14,23 @@ use crate::kernel::File;
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "lsm/file_ioctl_compat")]
 extern "C" fn file_ioctl_compat(ctx: *mut c_void) -> i64 {
-    let ctx = LsmContext::new(ctx);
-    let previous: i64 = ctx.arg(3);
+    let args = LsmContext::new(ctx);
+    let previous: i64 = args.arg(3);
     if previous != 0 {
         return previous;
     }
-    let file = File(ctx.arg(0));
-    if !judge::is_device(file.inode().mode()) {
-        return ALLOW;
+    // `previous` is 0 here, in a register.
+    if !judge::is_device(File(args.arg(0)).inode().mode()) {
+        return previous;
     }
-    device(file, ctx.arg(1), ctx.arg(2))
+    device(ctx)
 }
 
 /// Out of line: ioctls on ordinary files must not pay for its registers and stack.
 #[inline(never)]
-fn device(file: File, cmd: u32, argument: u64) -> i64 {
+fn device(ctx: *mut c_void) -> i64 {
+    let args = LsmContext::new(ctx);
+    let (file, cmd, argument) = (File(args.arg(0)), args.arg(1), args.arg::<u64>(2));
     // `compat_ptr`: the upper half of the register is not part of a 32-bit pointer.
     let argument = argument & u64::from(u32::MAX);
     let sent = Sent {

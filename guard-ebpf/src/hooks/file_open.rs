@@ -13,21 +13,22 @@ use crate::kernel::{FMODE_WRITE, File, O_ACCMODE};
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "lsm/file_open")]
 extern "C" fn file_open(ctx: *mut c_void) -> i64 {
-    let ctx = LsmContext::new(ctx);
-    let previous: i64 = ctx.arg(1);
+    let args = LsmContext::new(ctx);
+    let previous: i64 = args.arg(1);
     if previous != 0 {
         return previous;
     }
-    let file = File(ctx.arg(0));
-    if !judge::is_device(file.inode().mode()) {
-        return ALLOW;
+    // `previous` is 0 here, in a register.
+    if !judge::is_device(File(args.arg(0)).inode().mode()) {
+        return previous;
     }
-    device(file)
+    device(ctx)
 }
 
 /// Out of line: opens of ordinary files must not pay for its registers and stack.
 #[inline(never)]
-fn device(file: File) -> i64 {
+fn device(ctx: *mut c_void) -> i64 {
+    let file = File(LsmContext::new(ctx).arg(0));
     let flags = file.flags();
     let access = Access {
         write: file.mode() & FMODE_WRITE != 0,

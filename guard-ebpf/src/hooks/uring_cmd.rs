@@ -14,21 +14,21 @@ use crate::kernel::UringCmd;
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "lsm/uring_cmd")]
 extern "C" fn uring_cmd(ctx: *mut c_void) -> i64 {
-    let ctx = LsmContext::new(ctx);
-    let previous: i64 = ctx.arg(1);
+    let args = LsmContext::new(ctx);
+    let previous: i64 = args.arg(1);
     if previous != 0 {
         return previous;
     }
-    let command = UringCmd(ctx.arg(0));
-    if !judge::is_device(command.file().inode().mode()) {
-        return ALLOW;
+    if !judge::is_device(UringCmd(args.arg(0)).file().inode().mode()) {
+        return previous;
     }
-    device(command)
+    device(ctx)
 }
 
 /// Out of line: commands on sockets must not pay for its registers and stack.
 #[inline(never)]
-fn device(command: UringCmd) -> i64 {
+fn device(ctx: *mut c_void) -> i64 {
+    let command = UringCmd(LsmContext::new(ctx).arg(0));
     let Some(node) = Node::of(command.file().inode()) else {
         return ALLOW;
     };

@@ -128,6 +128,9 @@ fn load_programs(offsets: &[(&'static str, u32)], btf: &Btf) -> Result<Ebpf, Pro
     for (symbol, offset) in offsets {
         loader.override_global(symbol, offset, true);
     }
+    // Only an object with the feature `diag` has it.
+    let diagnostics = diagnostic_level();
+    loader.override_global("AYA_LOG_LEVEL", &diagnostics, false);
     let mut ebpf = loader
         .load(object::OBJECT)
         .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
@@ -144,6 +147,15 @@ fn load_programs(offsets: &[(&'static str, u32)], btf: &Btf) -> Result<Ebpf, Pro
         }
     }
     Ok(ebpf)
+}
+
+/// Level of the programs' own diagnostics, for an object that has any: `DBGUARD_DIAG=4` is debug,
+/// 0 (nothing) where it is not set. They are read with `examples/guard.rs log`.
+fn diagnostic_level() -> u8 {
+    std::env::var("DBGUARD_DIAG")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(0)
 }
 
 fn load_program(ebpf: &mut Ebpf, hook: &HookSpec, btf: &aya::Btf) -> Result<(), ProgramError> {
