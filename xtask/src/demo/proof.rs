@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::facts::Facts;
 
 /// The longest pause between two answers that still counts as "all along", in ms. The client asks
-/// every 500 ms, and an emulated guest is about ten times slower than a machine.
-const PAUSE_MS: u64 = 5_000;
+/// every 500 ms; an emulated guest is ten times slower than a machine, and two share it here.
+const PAUSE_MS: u64 = 10_000;
 
 /// One claim.
 pub struct Proof {
@@ -355,7 +355,7 @@ mod tests {
             ("@fact checksum_after=1", "@fact checksum_after=2"),
             ("@fact disk_after=x", "@fact disk_after=y"),
             ("@answer 2000000000 20000 5", "@answer 2000000000 19999 5"),
-            ("@answer 3000000000 20000 5", "@answer 9000000000 20000 5"),
+            ("@answer 3000000000 20000 5", "@answer 19000000000 20000 5"),
             ("@step 1 dd of=/dev/x", "@step 1 dd of=/dev/y"),
             ("@fact check_status=2", "@fact check_status=0"),
         ] {
