@@ -22,6 +22,8 @@ use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
 
 /// Clients at one time; more wait in the socket's queue.
 const CLIENTS: usize = 16;
+/// An answer of more bytes than this is about many devices.
+const LARGE: usize = 128 * 1024;
 /// A client that does not ask or does not read for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -319,6 +321,12 @@ async fn converse(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result
         Err(error) => Answer::Refused { exit: 64, message: format!("not a request: {error}") },
     };
     let mut bytes = serde_json::to_vec(&answer)?;
+    drop(answer);
     bytes.push(b'\n');
-    writing.write_all(&bytes).await
+    let sent = writing.write_all(&bytes).await;
+    if bytes.len() > LARGE {
+        drop(bytes);
+        super::give_back_memory();
+    }
+    sent
 }

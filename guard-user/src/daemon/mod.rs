@@ -76,6 +76,16 @@ fn log(priority: u8, message: &str) {
     let _ = writeln!(std::io::stderr(), "<{priority}>{message}");
 }
 
+/// Gives memory back that a large piece of work has used: the allocator keeps it for the next one,
+/// which may be days away.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) touches only memory that the allocator knows to be free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 const WARNING: u8 = 4;
 const NOTICE: u8 = 5;
 const INFO: u8 = 6;

@@ -21,6 +21,8 @@ pub struct Recorder {
     /// Records that found no room among the waiting ones.
     forgotten: u64,
     failure: Option<String>,
+    /// A batch did not fit. Small records may fit all the same; that does not mend anything.
+    batch_failed: bool,
     known: HashSet<EventKey>,
     known_lifecycle: HashSet<(u64, u32)>,
 }
@@ -37,6 +39,7 @@ impl Recorder {
             waiting: VecDeque::new(),
             forgotten: 0,
             failure: None,
+            batch_failed: false,
             known: HashSet::new(),
             known_lifecycle: HashSet::new(),
         };
@@ -96,13 +99,18 @@ impl Recorder {
     /// Writes what waits and this batch. Where it fails, what waited goes on waiting, and the
     /// batch is the caller's to bring again: returns `None`.
     pub fn write(&mut self, batch: Vec<Draft>, stance: Stance) -> Option<Vec<Record>> {
+        let has_batch = !batch.is_empty();
         match self.try_write(batch, stance) {
             Ok(records) => {
-                self.failure = None;
+                self.batch_failed &= !has_batch;
+                if !self.batch_failed {
+                    self.failure = None;
+                }
                 Some(records)
             }
             Err(error) => {
                 self.failure = Some(error.to_string());
+                self.batch_failed |= has_batch;
                 None
             }
         }

@@ -16,6 +16,8 @@ use crate::topology::{
 /// The first change of a quiet time is followed at once; what follows within this time is taken
 /// together.
 const BURST: Duration = Duration::from_millis(40);
+/// A survey of more devices than this uses megabytes for a moment.
+const MANY: usize = 500;
 /// Devices that keep changing while they are read are judged as they were seen last.
 const ATTEMPTS: usize = 4;
 
@@ -49,6 +51,9 @@ impl Daemon {
             format!("{error}; devices stay classified as they were before ({why})")
         });
         self.set_health("classification", problem);
+        if self.surveyed.devices.len() > MANY {
+            super::give_back_memory();
+        }
         let now = Instant::now();
         let pause = BURST.max(2 * (now - begun));
         self.due.quiet_until = Some(now + pause);
@@ -103,7 +108,12 @@ impl Daemon {
     }
 
     fn tell_kernel(&mut self, classification: Classification) -> kernel::Result<()> {
-        self.guard.set_char_majors(&classification.char_majors)?;
+        // Nobody else writes the table of majors, and reading it back is 4,096 system calls.
+        if self.surveyed.devices.is_empty()
+            || self.surveyed.char_majors != classification.char_majors
+        {
+            self.guard.set_char_majors(&classification.char_majors)?;
+        }
         let policy = self.guard.policy()?;
         if policy.dm_major != classification.dm_major {
             self.guard.set_policy(&Policy { dm_major: classification.dm_major, ..policy })?;
