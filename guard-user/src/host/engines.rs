@@ -23,7 +23,7 @@ const BUILT_IN: &[(&str, Engine)] = &[
 ];
 
 /// Bytes of a name that count; `EngineName` and a task's `comm` hold no more.
-pub(super) const NAME_BYTES: usize = 15;
+const NAME_BYTES: usize = 15;
 
 /// A server that is asked for one of these prints something and ends (the kernel half knows the
 /// same list).

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use guard_abi::Engine;
 
-use super::engines::{NAME_BYTES, PROBE_ARGUMENTS, PROBE_DEPTH};
+use super::engines::{PROBE_ARGUMENTS, PROBE_DEPTH};
 use super::{CriticalProcess, EngineTable, cgroup, datadir};
 use crate::topology::Roots;
 
@@ -141,16 +141,11 @@ fn exe_path(roots: &Roots, pid: u32) -> Option<PathBuf> {
 fn recognise(roots: &Roots, table: &EngineTable, pid: u32) -> Option<(Engine, PathBuf)> {
     let exe = exe_path(roots, pid)?;
     let base = exe.file_name().and_then(OsStr::to_str).unwrap_or("");
+    // The name that it was executed by, where that is a link to a file of another name.
     let by_comm = || {
         let comm = std::fs::read(roots.proc.join(pid.to_string()).join("comm")).ok()?;
         let comm = String::from_utf8_lossy(&comm);
-        let comm = comm.trim_end_matches('\n');
-        // A comm is set by the process itself, so it counts only where it is the file's name cut.
-        base.as_bytes()
-            .get(..NAME_BYTES)
-            .is_some_and(|cut| cut == comm.as_bytes())
-            .then_some(())?;
-        table.by_name(comm)
+        table.by_name(comm.trim_end_matches('\n'))
     };
     let engine = table
         .by_path(&exe)

@@ -304,3 +304,18 @@ fn a_raw_device_is_the_servers_own() {
     verdicts.expect("sda1: protected critical db-raw\nsda: protected critical");
     assert!(!verdicts.of("sda").has(device_flag::DB_RAW));
 }
+
+#[test]
+fn a_server_executed_through_a_link_is_known_by_that_name() {
+    let tree = Tree::new(MACHINE);
+    start(
+        &tree,
+        &Server {
+            exe: "/opt/db/server-11",
+            ..PLAIN
+        },
+    );
+    assert_eq!(find_running(&tree.roots, &EngineTable::built_in()), []);
+    tree.write("proc/812/comm", "mysqld\n");
+    assert_eq!(find_running(&tree.roots, &EngineTable::built_in()).len(), 1);
+}
