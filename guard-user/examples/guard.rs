@@ -178,13 +178,13 @@ fn set_tool(path: &str, source: &str, grants: &str, rest: &[&str]) -> Result<(),
             verb: [0; 28],
         };
         key.verb[..verb[0].len()].copy_from_slice(verb[0].as_bytes());
-        let role = ArgumentRole::parse(verb[2]).ok_or("any or all-listed")?;
+        let arguments = ArgumentRole::parse(verb[2]).ok_or("any or all-listed")?;
         let grants = u32::from_str_radix(verb[1], 16)?;
         verb_rules.push((
             key,
             VerbRule {
                 grants,
-                arguments: role as u32,
+                arguments: arguments as u32,
             },
         ));
     }
