@@ -89,7 +89,7 @@ pub const LVM: &[Act] = &[
     .refusal(super::Refusal::Harmless),
     Act::shell(
         "vgcfgrestore",
-        "vgcfgbackup -q -f $DIR/vgcrit.cfg vgcrit; vgcfgrestore -f $DIR/vgcrit.cfg --force vgcrit",
+        "vgcfgbackup -q -f $DIR/vgcrit.cfg vgcrit; vgcfgrestore -y -f $DIR/vgcrit.cfg --force vgcrit",
     )
     .effect(FIXTURE),
 ];

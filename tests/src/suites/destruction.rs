@@ -136,17 +136,20 @@ pub fn array() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| {
             let other = fixture::memory_disk("crit-md-b", 96)?;
-            shell::Script::new(
-                "set -e; mdadm --create /dev/md/crit --run --assume-clean --metadata=1.2 --level=1 \
-                 --raid-devices=2 --homehost=any $DEV $OTHER </dev/null; udevadm settle; \
+            let script = format!(
+                "set -e; {}
+                 make_array /dev/md/crit --run --assume-clean --metadata=1.2 --level=1 \
+                 --raid-devices=2 --homehost=any $DEV $OTHER; \
                  mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 /dev/md/crit; \
                  mkdir -p /mnt/mdcrit; mount -o ro /dev/md/crit /mnt/mdcrit; udevadm settle; \
                  sleep 2; mdadm --readonly /dev/md/crit || true; sync $DEV",
-            )
-            .with("DEV", target.disk.path())
-            .with("OTHER", other.path())
-            .limit(90)
-            .must()?;
+                fixture::MAKE_ARRAY
+            );
+            shell::Script::new(&script)
+                .with("DEV", target.disk.path())
+                .with("OTHER", other.path())
+                .limit(90)
+                .must()?;
             guard::wait_guarded(&target.disk.node)
         },
     };

@@ -83,14 +83,20 @@ pub fn drop_memory_disk(name: &str) -> Result<()> {
         .map(drop)
 }
 
+/// `make_array /dev/md/NAME OPTIONS…`: an array for the fixture, its node made first and known to
+/// be free before members are added. That `mdadm --create` alone works is a case of its own.
+pub const MAKE_ARRAY: &str = "make_array() {
+    local path=$1 name=md_${1##*/}; shift
+    echo $name >/sys/module/md_mod/parameters/new_array; udevadm settle
+    for i in $(seq 50); do dbguard check -q /dev/$name 2>/dev/null && break; sleep 0.1; done
+    mdadm -q --create /dev/$name \"$@\" </dev/null || return
+    udevadm settle; mkdir -p /dev/md; ln -sf ../$name $path
+}";
+
 /// Partitions of [`make_table`], in order.
 pub const HOLDINGS: &str = "ext4 luks xfs btrfs md lvm swap";
 
-/// A GPT disk whose seven partitions each hold something that tools recognise.
-pub fn make_table(disk: &Disk) -> Result<()> {
-    Script::new(
-        r"set -e
-        wipefs -qaf $DEV
+const TABLE: &str = r"wipefs -qaf $DEV
         sfdisk -q --wipe always --wipe-partitions always $DEV <<'T'
 label: gpt
 size=48MiB, name=ext4
@@ -103,30 +109,34 @@ size=16MiB, name=swap
 T
         udevadm settle
         P=${PART}
-        mkdir -p $DIR/rows && echo rows >$DIR/rows/rows
-        mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 -d $DIR/rows ${P}1
+        mkdir -p $DIR/files && echo rows >$DIR/files/rows
+        mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 -d $DIR/files ${P}1
         echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${P}2 -
         QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f ${P}3
         mkfs.btrfs -q -f --mixed ${P}4
-        mdadm --create /dev/md/held --run --force --metadata=1.2 --level=1 --raid-devices=2 \
-            --homehost=any ${P}5 missing </dev/null
-        mdadm --stop /dev/md/held
+        make_array /dev/md/held --run --force --metadata=1.2 --level=1 --raid-devices=2 \
+            --homehost=any ${P}5 missing
+        mdadm --stop /dev/md_held
         pvcreate -q -ff -y ${P}6
         vgcreate -q vghold ${P}6
         lvcreate -q -y -an -Zn -L 8M -n lvhold vghold
         mkswap -q -f ${P}7
-        udevadm settle; sync $DEV",
-    )
-    .with("DEV", disk.path())
-    .with(
-        "PART",
-        disk.partition_path(0)
-            .display()
-            .to_string()
-            .trim_end_matches('0'),
-    )
-    .with("DIR", crate::acts::SCRATCH)
-    .limit(150)
-    .must()
-    .map(drop)
+        udevadm settle; sync $DEV";
+
+/// A GPT disk whose seven partitions each hold something that tools recognise.
+pub fn make_table(disk: &Disk) -> Result<()> {
+    let script = format!("set -e\n{MAKE_ARRAY}\n{TABLE}");
+    Script::new(&script)
+        .with("DEV", disk.path())
+        .with(
+            "PART",
+            disk.partition_path(0)
+                .display()
+                .to_string()
+                .trim_end_matches('0'),
+        )
+        .with("DIR", crate::acts::SCRATCH)
+        .limit(150)
+        .must()
+        .map(drop)
 }

@@ -141,17 +141,17 @@ fn prepare() -> anyhow::Result<()> {
     fixture::load_modules()?;
     acts::prepare_scratch()?;
     script(
-        "set -e; udevadm settle; mkdir -p /mnt/live /mnt/xlive /mnt/mdlive /mnt/snap; seq 20000 >$DIR/rows
+        &format!("{}\n{}", fixture::MAKE_ARRAY, "set -e; udevadm settle; mkdir -p /mnt/live /mnt/xlive /mnt/mdlive /mnt/snap; seq 20000 >$DIR/rows
          pvcreate -q -ff -y $FIRST $SECOND; vgcreate -q vglive $FIRST $SECOND
-         lvcreate -q -y -L 48M -n data vglive; mkfs.ext4 -q -F /dev/vglive/data; mount /dev/vglive/data /mnt/live
+         lvcreate -q -y -Zn -Wn -L 48M -n data vglive; mkfs.ext4 -q -F /dev/vglive/data; mount /dev/vglive/data /mnt/live
          cp $DIR/rows /mnt/live/rows
-         lvcreate -q -y -L 32M -n xdata vglive
+         lvcreate -q -y -Zn -Wn -L 32M -n xdata vglive
          QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f /dev/vglive/xdata; mount /dev/vglive/xdata /mnt/xlive
-         mdadm -q --create /dev/md/live --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $MA $MB </dev/null
+         make_array /dev/md/live --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $MA $MB </dev/null
          udevadm settle; mkfs.ext4 -q -F /dev/md/live; mount /dev/md/live /mnt/mdlive; cp $DIR/rows /mnt/mdlive/rows
          for i in $(seq 120); do grep -qE 'recovery|resync' /proc/mdstat || break; sleep 0.5; done
          udevadm settle; [ \"$DBGUARD_MODE\" != off ] || exit 0
-         for d in live xlive mdlive; do dbguard mark --data /mnt/$d; done",
+         for d in live xlive mdlive; do dbguard mark --data /mnt/$d; done"),
     )?
     .limit(200)
     .must()?;
