@@ -15,7 +15,7 @@ use crate::image::kernel::Kernel;
 use crate::image::root::Db;
 use crate::setup::{self, Need, bpf};
 use crate::{build, cmd, paths};
-use report::Report;
+use report::{Costs, Report, Rest};
 
 /// Devices in the guard's maps.
 const DEVICES: u32 = 10_000;
@@ -45,7 +45,6 @@ pub fn run(options: &Options) -> Result<u8> {
     let mut kept = true;
     for kernel in &options.kernels {
         let report = measure(*kernel)?;
-        println!("\nLinux {kernel}\n{report}");
         kept &= report.kept();
     }
     println!(
@@ -69,6 +68,7 @@ fn measure(kernel: Kernel) -> Result<Report> {
         .file("/usr/local/bench/empty.bpf.o", 0o644, empty);
     eprintln!("bench: kernel {kernel}: counting instructions");
     boot(cost, "cost.sh", &[&DEVICES.to_string()], &mut report)?;
+    println!("\nLinux {kernel}\n{}", Costs(&report));
     eprintln!("bench: kernel {kernel}: the controller with {DEVICES} devices");
     boot(
         Guest::new(kernel),
@@ -76,6 +76,7 @@ fn measure(kernel: Kernel) -> Result<Report> {
         &[&DEVICES.to_string(), &IDLE.to_string()],
         &mut report,
     )?;
+    println!("{}", Rest(&report));
     Ok(report)
 }
 

@@ -135,40 +135,56 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+/// The part of a report that is being shown.
+pub struct Costs<'a>(pub &'a Report);
+
+impl fmt::Display for Costs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<16}{:>12}{:>12}{:>12}{:>14}{:>14}",
+            "{:<16}{:>11}{:>11}{:>11}{:>14}{:>13}",
             "instructions", "bare", "empty", "dbguard", "above empty", "above bare"
         )?;
-        for (operation, costs) in &self.costs {
+        for (operation, costs) in &self.0.costs {
             write!(f, "{operation:<16}")?;
             for configuration in CONFIGURATIONS {
                 match costs.get(configuration) {
-                    Some(cost) => write!(f, "{cost:>12.0}")?,
-                    None => write!(f, "{:>12}", "?")?,
+                    Some(cost) => write!(f, "{cost:>11.0}")?,
+                    None => write!(f, "{:>11}", "?")?,
                 }
             }
             writeln!(
                 f,
-                "{:>+14.1}{:>+14.1}",
-                self.above(operation, "empty"),
-                self.above(operation, "bare")
+                "{:>+14.0}{:>+13.0}",
+                self.0.above(operation, "empty"),
+                self.0.above(operation, "bare")
             )?;
         }
+        Ok(())
+    }
+}
+
+/// The controller and the bars.
+pub struct Rest<'a>(pub &'a Report);
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
         writeln!(
             f,
-            "\ncontroller: started in {:.0} ms, with {} block devices in {:.0} ms (emulated, 2 \
-             processors); resident {:.1} MiB, of that its own {:.1} MiB, at most {:.1} MiB\n",
-            self.number("start_ms"),
-            self.number("block_devices"),
-            self.number("restart_ms"),
-            self.number("rss_kib") / 1024.0,
-            self.number("anon_kib") / 1024.0,
-            self.number("peak_kib") / 1024.0,
+            "controller        started in {:.1} s; with {} block devices in {:.1} s (emulated)",
+            report.number("start_ms") / 1000.0,
+            report.number("block_devices"),
+            report.number("restart_ms") / 1000.0,
         )?;
-        for (kept, text) in self.bars() {
+        writeln!(
+            f,
+            "                  resident {:.1} MiB, of that its own {:.1} MiB; at most {:.1} MiB\n",
+            report.number("rss_kib") / 1024.0,
+            report.number("anon_kib") / 1024.0,
+            report.number("peak_kib") / 1024.0,
+        )?;
+        for (kept, text) in report.bars() {
             writeln!(f, "  {} {text}", if kept { "kept  " } else { "BROKEN" })?;
         }
         Ok(())

@@ -172,7 +172,8 @@ fn refused(after: &Facts) -> Proof {
         let count = refusals(command);
         all += count;
         if count == 0 {
-            missing += &format!("; NOT: {command}");
+            missing.push_str("; NOT: ");
+            missing.push_str(command);
         }
     }
     proof(
