@@ -142,10 +142,8 @@ pub fn native_aio(node: &Path) -> Result<()> {
     buffer.bytes_mut().fill(MARKER);
     let mut context: libc::c_ulong = 0;
     // SAFETY: io_setup fills `context`.
-    check(
-        unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut context) },
-        "io_setup",
-    )?;
+    let done = unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut context) };
+    check(done, "io_setup")?;
     let mut request = Iocb {
         opcode: 1, // IOCB_CMD_PWRITE
         fd: u32::try_from(file.as_raw_fd()).context("a negative descriptor")?,
