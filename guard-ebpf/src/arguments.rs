@@ -9,7 +9,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::helpers::generated::bpf_probe_read_user as read_user_bytes;
-use guard_abi::{DeviceEntry, Op, PassthroughKind, dev};
+use guard_abi::{Op, PassthroughKind, dev};
 use guard_ebpf::command::scsi::{CDB_BYTES, Cdb};
 use guard_ebpf::command::{Argument, Command, block, nvme, scsi};
 
@@ -50,12 +50,7 @@ type Judged = (Command, Option<u8>);
 
 /// Second step of [`guard_ebpf::command`]: reads the argument and judges it.
 #[inline(always)]
-pub fn judge(
-    argument: Argument,
-    node: PassthroughKind,
-    sent: Sent,
-    entry: Option<DeviceEntry>,
-) -> Judged {
+pub fn judge(argument: Argument, node: PassthroughKind, sent: Sent, partitions: u64) -> Judged {
     match argument {
         Argument::NvmeAdmin => by_opcode(nvme_opcode(sent), nvme::admin),
         Argument::NvmeIo => by_opcode(nvme_opcode(sent), nvme::io),
@@ -70,7 +65,7 @@ pub fn judge(
             Some([command, feature]) => (scsi::drive_task(command, feature), Some(command)),
             None => (Command::Unreadable, None),
         },
-        Argument::PartitionChange => (partition_change(sent, entry), None),
+        Argument::PartitionChange => (partition_change(sent, partitions), None),
         Argument::ReadOnlyFlag => (
             user::<u32>(sent.argument, 0).map_or(Command::Unreadable, block::read_only_flag),
             None,
@@ -179,7 +174,7 @@ fn read_cdb(from: u64, length: u32) -> Option<Cdb> {
 /// `struct blkpg_ioctl_arg` and the `struct blkpg_partition` behind it
 /// (include/uapi/linux/blkpg.h).
 #[inline(always)]
-fn partition_change(sent: Sent, entry: Option<DeviceEntry>) -> Command {
+fn partition_change(sent: Sent, partitions: u64) -> Command {
     let read = || -> Option<(u32, u32)> {
         let operation = user::<u32>(sent.argument, 0)?;
         let partition = user::<u32>(pointer(sent, 16, 12)?, 16)?;
@@ -188,13 +183,7 @@ fn partition_change(sent: Sent, entry: Option<DeviceEntry>) -> Command {
     let Some((operation, number)) = read() else {
         return Command::Unreadable;
     };
-    let known = match entry {
-        // Nothing is known about an unknown device, so each partition may exist.
-        None => true,
-        Some(entry) => {
-            let bit = if number < 64 { number } else { 0 };
-            entry.partitions & (1 << bit) != 0
-        }
-    };
+    let bit = if number < 64 { number } else { 0 };
+    let known = partitions & (1 << bit) != 0;
     block::partition_change(operation, known)
 }

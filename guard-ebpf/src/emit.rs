@@ -81,6 +81,16 @@ macro_rules! send {
 /// Counts and tells what was decided. Out of line, so that the hooks' fast paths stay short.
 #[inline(never)]
 pub fn denial(facts: &Facts) -> u64 {
+    diag!(
+        (),
+        "hook {} dev {:x} class {} cmd {:x}: decision {}, reason {}",
+        facts.hook,
+        facts.dev,
+        facts.device_class,
+        facts.cmd,
+        facts.decision,
+        facts.reason
+    );
     count(match facts.decision {
         number if number == Decision::Deny as u8 => Counter::Denied,
         number if number == Decision::WouldDeny as u8 => Counter::WouldDeny,

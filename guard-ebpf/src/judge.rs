@@ -3,8 +3,8 @@
 
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use guard_abi::{
-    ArmWord, Counter, Decision, DeviceClass, DeviceEntry, DeviceKey, Hook, PassthroughKind, Policy,
-    canary, dev, device_flag,
+    ArmWord, Counter, Decision, DeviceClass, DeviceKey, Hook, PassthroughKind, Policy, canary, dev,
+    device_flag,
 };
 use guard_ebpf::command::{self, Argument, Classified, Command, block};
 use guard_ebpf::decide::{self, Access, Act, Object, Subject, Verdict};
@@ -89,17 +89,17 @@ impl Node {
 struct Target {
     key: DeviceKey,
     object: Object,
-    entry: Option<DeviceEntry>,
+    /// As in its entry; of an unknown device each partition may exist.
+    partitions: u64,
 }
 
 impl Target {
     #[inline(always)]
     fn of(node: Node, policy: &Policy) -> Self {
         // SAFETY: an entry is only ever replaced as a whole; it is copied at once.
-        let entry = unsafe { DEVICES.get(node.key) }.copied();
-        let (class, flags) = match entry {
-            None => (DeviceClass::Unknown, 0),
-            Some(entry) => (class(entry.class), entry.flags),
+        let (class, flags, partitions) = match unsafe { DEVICES.get(node.key) } {
+            None => (DeviceClass::Unknown, 0, u64::MAX),
+            Some(entry) => (class(entry.class), entry.flags, entry.partitions),
         };
         let device_mapper =
             node.is_block() && policy.dm_major != 0 && dev::major(node.key.dev) == policy.dm_major;
@@ -112,7 +112,7 @@ impl Target {
                 passthrough,
                 device_mapper,
             },
-            entry,
+            partitions,
         }
     }
 }
@@ -188,7 +188,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
     let (meaning, opcode) = match classified {
         Classified::Known(meaning) => (meaning, None),
         Classified::Needs(argument) => {
-            arguments::judge(argument, node.passthrough, sent, target.entry)
+            arguments::judge(argument, node.passthrough, sent, target.partitions)
         }
     };
     // A command never asks who sends it: what a drive is told to do does not depend on it.
@@ -272,16 +272,6 @@ struct Told {
 #[inline(always)]
 fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) -> i64 {
     let verdict = verdict.under(policy.enforced_ops);
-    diag!(
-        (),
-        "hook {} dev {:x} class {} cmd {:x}: decision {}, reason {}",
-        told.hook as u8,
-        target.key.dev,
-        target.object.class as u8,
-        told.cmd,
-        verdict.decision as u8,
-        verdict.reason as u8
-    );
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
