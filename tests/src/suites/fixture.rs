@@ -83,18 +83,21 @@ pub fn drop_memory_disk(name: &str) -> Result<()> {
         .map(drop)
 }
 
-/// `make_array /dev/md/NAME OPTIONS…`: an array for the fixture, its node made first and known to
-/// be free before members are added. That `mdadm --create` alone works is a case of its own.
-pub const MAKE_ARRAY: &str = "make_array() {
-    local path=$1 name=md_${1##*/}; shift
-    echo $name >/sys/module/md_mod/parameters/new_array; udevadm settle
-    for i in $(seq 50); do dbguard check -q /dev/$name 2>/dev/null && break; sleep 0.1; done
-    mdadm -q --create /dev/$name \"$@\" </dev/null || return
-    udevadm settle; mkdir -p /dev/md; ln -sf ../$name $path
+/// Shell functions of fixtures. That `mdadm --create` works at once, and `mkfs` right after
+/// `lvcreate`, are cases of their own; fixtures wait until the guard knows a new device.
+///
+/// `wait_free NODE` waits until a device is known to be free; `make_array /dev/md/NAME NUMBER
+/// OPTIONS…` makes an array, its node first.
+pub const FUNCTIONS: &str = "wait_free() {
+    [ \"${DBGUARD_MODE-}\" != off ] || return 0
+    for i in $(seq 100); do dbguard check -q $1 2>/dev/null && return; sleep 0.1; done; return 1
+}
+make_array() {
+    local path=$1 node=/dev/md$2; shift 2
+    echo ${node#/dev/} >/sys/module/md_mod/parameters/new_array; udevadm settle; wait_free $node || return
+    mdadm -q --create $node \"$@\" </dev/null || return
+    udevadm settle; mkdir -p /dev/md; ln -sf ../${node#/dev/} $path
 }";
-
-/// Partitions of [`make_table`], in order.
-pub const HOLDINGS: &str = "ext4 luks xfs btrfs md lvm swap";
 
 const TABLE: &str = r"wipefs -qaf $DEV
         sfdisk -q --wipe always --wipe-partitions always $DEV <<'T'
@@ -114,9 +117,9 @@ T
         echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${P}2 -
         QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f ${P}3
         mkfs.btrfs -q -f --mixed ${P}4
-        make_array /dev/md/held --run --force --metadata=1.2 --level=1 --raid-devices=2 \
+        make_array /dev/md/held 103 --run --force --metadata=1.2 --level=1 --raid-devices=2 \
             --homehost=any ${P}5 missing
-        mdadm --stop /dev/md_held
+        mdadm --stop /dev/md103; rm -f /dev/md/held
         pvcreate -q -ff -y ${P}6
         vgcreate -q vghold ${P}6
         lvcreate -q -y -an -Zn -L 8M -n lvhold vghold
@@ -125,7 +128,7 @@ T
 
 /// A GPT disk whose seven partitions each hold something that tools recognise.
 pub fn make_table(disk: &Disk) -> Result<()> {
-    let script = format!("set -e\n{MAKE_ARRAY}\n{TABLE}");
+    let script = format!("set -e\n{FUNCTIONS}\n{TABLE}");
     Script::new(&script)
         .with("DEV", disk.path())
         .with(

@@ -130,7 +130,7 @@ const LINES: &[(&str, i32)] = &[
     ("check --quiet /dev/disk/by-role/data", 2),
     ("check /dev/disk/by-role/data-part1", 2),
     ("why E-", 64),
-    ("why nonsense", 64),
+    ("why nonsense", 66),
     ("audit tail -n x", 64),
     ("config show", 0),
     ("config check", 0),
