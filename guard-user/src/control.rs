@@ -247,9 +247,14 @@ fn talk(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = Vec::new();
-    BufReader::new(stream).take(MAX_ANSWER).read_until(b'\n', &mut answer)?;
+    BufReader::new(stream)
+        .take(MAX_ANSWER)
+        .read_until(b'\n', &mut answer)?;
     if answer.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it closed the connection",
+        ));
     }
     serde_json::from_slice(&answer).map_err(io::Error::from)
 }
@@ -262,14 +267,23 @@ mod tests {
     fn requests_survive_the_line() {
         for request in [
             Request::Status,
-            Request::Check { op: "raw-write".into(), objects: vec!["/dev/sda".into()] },
+            Request::Check {
+                op: "raw-write".into(),
+                objects: vec!["/dev/sda".into()],
+            },
             Request::Mark(MarkTarget::Pid(7)),
             Request::Mark(MarkTarget::Data("/srv/x\ny".into())),
-            Request::Release { device: None, confirm_host: "db7".into() },
+            Request::Release {
+                device: None,
+                confirm_host: "db7".into(),
+            },
         ] {
             let line = serde_json::to_string(&request).expect("JSON");
             assert!(!line.contains('\n'));
-            assert_eq!(serde_json::from_str::<Request>(&line).expect("reads back"), request);
+            assert_eq!(
+                serde_json::from_str::<Request>(&line).expect("reads back"),
+                request
+            );
         }
     }
 

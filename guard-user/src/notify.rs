@@ -29,13 +29,18 @@ pub struct Notifier {
 impl Notifier {
     /// Finds processes below `proc`.
     pub fn new(proc: &Path) -> Self {
-        Self { proc: proc.to_owned(), last: HashMap::new() }
+        Self {
+            proc: proc.to_owned(),
+            last: HashMap::new(),
+        }
     }
 
     /// Tells the person at `tty` (kernel form, 0 for none) about a refusal. A terminal that cannot
     /// be found or written to is no error: the record is what counts.
     pub fn tell(&mut self, record: &Record, denial: &Denial, tty: u32) {
-        let Some(event) = record.event.as_deref() else { return };
+        let Some(event) = record.event.as_deref() else {
+            return;
+        };
         if tty == 0 || denial.decision != "deny" || !self.may_speak(record, denial, tty) {
             return;
         }
@@ -53,10 +58,15 @@ impl Notifier {
     }
 
     fn may_speak(&mut self, record: &Record, denial: &Denial, tty: u32) -> bool {
-        let parent = denial.process.ancestors.first().map_or(0, |parent| parent.pid);
+        let parent = denial
+            .process
+            .ancestors
+            .first()
+            .map_or(0, |parent| parent.pid);
         let now = record.boot_ns;
         if self.last.len() >= JOBS_KEPT {
-            self.last.retain(|_, then| now.saturating_sub(*then) < NANOS);
+            self.last
+                .retain(|_, then| now.saturating_sub(*then) < NANOS);
         }
         match self.last.get(&(tty, parent)) {
             Some(then) if now.saturating_sub(*then) < NANOS => false,
@@ -109,7 +119,9 @@ fn open_terminal(path: &Path, tty: u32) -> Option<File> {
 fn open_console(tty: u32) -> Option<File> {
     let sources = crate::audit::enrich::Sources::host();
     let name = crate::audit::enrich::tty_name(&sources, tty)?;
-    (!name.starts_with("/dev/pts/")).then(|| open_terminal(Path::new(&name), tty)).flatten()
+    (!name.starts_with("/dev/pts/"))
+        .then(|| open_terminal(Path::new(&name), tty))
+        .flatten()
 }
 
 #[cfg(test)]
@@ -123,9 +135,16 @@ mod tests {
             reason: "protected-device".into(),
             hook: "file_open".into(),
             op: "raw-write".into(),
-            object: Object { name: name.into(), why: vec![why.into()], ..Object::default() },
+            object: Object {
+                name: name.into(),
+                why: vec![why.into()],
+                ..Object::default()
+            },
             process: Process {
-                ancestors: vec![Ancestor { pid: 7, comm: "bash".into() }],
+                ancestors: vec![Ancestor {
+                    pid: 7,
+                    comm: "bash".into(),
+                }],
                 ..Process::default()
             },
             database: Vec::new(),
@@ -140,7 +159,10 @@ mod tests {
     #[test]
     fn two_lines() {
         assert_eq!(
-            message("E-7K2Q", &denial("nvme1n1", "carries /var/lib/mysql (mariadbd 812, running)")),
+            message(
+                "E-7K2Q",
+                &denial("nvme1n1", "carries /var/lib/mysql (mariadbd 812, running)")
+            ),
             "\rdbguard: refused E-7K2Q: raw-write to nvme1n1, it carries /var/lib/mysql \
              (mariadbd 812, running)\r\ndbguard: details: dbguard why E-7K2Q\r\n"
         );
@@ -149,7 +171,10 @@ mod tests {
     #[test]
     fn names_cannot_control_the_terminal() {
         let text = message("E-7K2Q", &denial("x\u{1b}]0;", "carries /a\nb"));
-        assert!(text.contains("x\\u{1b}]0;") && text.contains("/a\\nb"), "{text:?}");
+        assert!(
+            text.contains("x\\u{1b}]0;") && text.contains("/a\\nb"),
+            "{text:?}"
+        );
         assert_eq!(text.matches('\n').count(), 2);
     }
 
@@ -173,7 +198,10 @@ mod tests {
         let denial = denial("x", "y");
         assert!(notifier.may_speak(&at(NANOS), &denial, 5));
         assert!(!notifier.may_speak(&at(NANOS + NANOS / 2), &denial, 5));
-        assert!(notifier.may_speak(&at(NANOS + NANOS / 2), &denial, 6), "another terminal");
+        assert!(
+            notifier.may_speak(&at(NANOS + NANOS / 2), &denial, 6),
+            "another terminal"
+        );
         assert!(notifier.may_speak(&at(2 * NANOS), &denial, 5));
         for job in 0..10 * JOBS_KEPT as u64 {
             let tty = 1_000 + u32::try_from(job).expect("small");

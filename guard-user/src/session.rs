@@ -20,12 +20,21 @@ pub fn of_this_process() -> Session {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .filter(|id| *id != u32::MAX);
-    Session { id, tty: fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(tty_of) }
+    Session {
+        id,
+        tty: fs::read_to_string("/proc/self/stat")
+            .ok()
+            .as_deref()
+            .and_then(tty_of),
+    }
 }
 
 /// Id of this boot.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 impl Session {
@@ -45,7 +54,13 @@ impl Session {
 /// The controlling terminal in `/proc/PID/stat` (proc_pid_stat(5): field 7, as `new_encode_dev`
 /// puts it: include/linux/kdev_t.h).
 pub fn tty_of(stat: &str) -> Option<String> {
-    let number: i64 = stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()?;
+    let number: i64 = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(4)?
+        .parse()
+        .ok()?;
     let encoded = u32::try_from(number).ok()?;
     let major = (encoded & 0xfff00) >> 8;
     let minor = (encoded & 0xff) | ((encoded >> 12) & 0xfff00);
@@ -58,7 +73,10 @@ mod tests {
 
     #[test]
     fn terminals_are_read_from_stat() {
-        assert_eq!(tty_of("1 (a) b) S 1 2 3 34819 9").as_deref(), Some("/dev/pts/3"));
+        assert_eq!(
+            tty_of("1 (a) b) S 1 2 3 34819 9").as_deref(),
+            Some("/dev/pts/3")
+        );
         assert_eq!(tty_of("1 (x) S 1 2 3 0 9"), None);
         assert_eq!(tty_of("1 (x) S"), None);
         // Terminal 300: the minor's upper bits stand at bit 20.

@@ -4,9 +4,7 @@ use guard_abi::{DeviceClass, Engine, maps};
 
 use crate::audit::record::Database;
 use crate::cli::exit::{Exit, Failure};
-use crate::control::{
-    AuditStatus, Device, DeviceCounts, Problem, Protection, Status,
-};
+use crate::control::{AuditStatus, Device, DeviceCounts, Problem, Protection, Status};
 use crate::kernel::{self, Guard, HookStatus, pin};
 use crate::state::HostState;
 
@@ -21,7 +19,11 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         mode: "unknown".to_owned(),
         state: "unknown".to_owned(),
         route: "none".to_owned(),
-        kernel: format!("{} {}", uname.release().to_string_lossy(), uname.machine().to_string_lossy()),
+        kernel: format!(
+            "{} {}",
+            uname.release().to_string_lossy(),
+            uname.machine().to_string_lossy()
+        ),
         hooks: Vec::new(),
         problems: Vec::new(),
         databases: Vec::new(),
@@ -34,7 +36,9 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             return Err(Failure::new(
                 Exit::STATUS_UNKNOWN,
-                format!("{silence}, and what is loaded in the kernel cannot be seen: run this as root"),
+                format!(
+                    "{silence}, and what is loaded in the kernel cannot be seen: run this as root"
+                ),
             ));
         }
         Err(_) => {
@@ -47,7 +51,8 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         Ok(_) => {}
     }
     let guard = Guard::open().map_err(Failure::from)?;
-    let unreadable = |error: kernel::GuardError| Failure::new(Exit::STATUS_UNKNOWN, error.to_string());
+    let unreadable =
+        |error: kernel::GuardError| Failure::new(Exit::STATUS_UNKNOWN, error.to_string());
     fill(&mut status, &guard, silence).map_err(unreadable)?;
     Ok(status)
 }
@@ -56,9 +61,17 @@ fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()>
     status.hooks = guard.links_intact()?;
     "lsm".clone_into(&mut status.route);
     let policy = guard.policy()?;
-    let mode = if policy.enforced_ops == 0 { "observe" } else { "enforce" };
+    let mode = if policy.enforced_ops == 0 {
+        "observe"
+    } else {
+        "enforce"
+    };
     mode.clone_into(&mut status.mode);
-    let critical: Vec<_> = guard.tasks()?.into_iter().filter(|(_, task)| task.engine != 0).collect();
+    let critical: Vec<_> = guard
+        .tasks()?
+        .into_iter()
+        .filter(|(_, task)| task.engine != 0)
+        .collect();
     let state = match (guard.is_enforcing()?, critical.is_empty()) {
         (false, _) => HostState::Idle,
         (true, true) => HostState::Held,
@@ -97,9 +110,18 @@ fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()>
         status.protection = Protection::Degraded;
         format!("{silence}; the kernel half still refuses; start it: systemctl start dbguard")
     } else {
-        format!("UNPROTECTED: hooks {} are not attached, and {silence}; run: systemctl restart dbguard", holes.join(", "))
+        format!(
+            "UNPROTECTED: hooks {} are not attached, and {silence}; run: systemctl restart dbguard",
+            holes.join(", ")
+        )
     };
-    status.problems.push(Problem { part: "controller".to_owned(), detail });
-    debug_assert_eq!(holes.is_empty(), !status.hooks.iter().any(HookStatus::is_hole));
+    status.problems.push(Problem {
+        part: "controller".to_owned(),
+        detail,
+    });
+    debug_assert_eq!(
+        holes.is_empty(),
+        !status.hooks.iter().any(HookStatus::is_hole)
+    );
     Ok(())
 }

@@ -116,10 +116,17 @@ pub fn save(path: &Path, state: &State) -> io::Result<()> {
     let directory = path
         .parent()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without directory"))?;
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
     let new = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(&encode(state)?)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
@@ -142,14 +149,19 @@ fn encode(state: &State) -> io::Result<Vec<u8>> {
 }
 
 fn decode(bytes: &[u8]) -> Result<State, String> {
-    let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("no header line")?;
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .ok_or("no header line")?;
     let header = std::str::from_utf8(&bytes[..end]).map_err(|_| "no header line")?;
     let words: Vec<&str> = header.split(' ').collect();
     let [MAGIC, version, sum] = words[..] else {
         return Err("not a state file of dbguard".to_owned());
     };
     if version != VERSION.to_string() {
-        return Err(format!("version {version}, but this dbguard reads version {VERSION}"));
+        return Err(format!(
+            "version {version}, but this dbguard reads version {VERSION}"
+        ));
     }
     let body = bytes[end + 1..].strip_suffix(b"\n").ok_or("cut short")?;
     if checksum(body) != sum {
@@ -186,7 +198,10 @@ mod tests {
                     ..DeviceIdentity::default()
                 }],
             },
-            marks: Marks { executables: vec!["/opt/db".into()], ..Marks::default() },
+            marks: Marks {
+                executables: vec!["/opt/db".into()],
+                ..Marks::default()
+            },
         }
     }
 
@@ -198,7 +213,12 @@ mod tests {
         save(&path, &State::default()).expect("saves");
         save(&path, &held()).expect("saves");
         assert_eq!(load(&path), Loaded::Valid(Box::new(held())));
-        assert_eq!(fs::read_dir(path.parent().expect("a parent")).expect("lists").count(), 1);
+        assert_eq!(
+            fs::read_dir(path.parent().expect("a parent"))
+                .expect("lists")
+                .count(),
+            1
+        );
     }
 
     /// Any byte changed to anything near, and any length but the right one, is noticed.
@@ -227,7 +247,9 @@ mod tests {
         fs::write(&path, b"").expect("written");
         assert!(matches!(load(&path), Loaded::Corrupt(_)));
         fs::write(&path, b"dbguard-state 2 00\n{}\n").expect("written");
-        let Loaded::Corrupt(why) = load(&path) else { panic!("accepted") };
+        let Loaded::Corrupt(why) = load(&path) else {
+            panic!("accepted")
+        };
         assert!(why.contains("version 2"), "{why}");
         assert_eq!(set_aside(&path), Some(dir.path().join("state.corrupt")));
     }

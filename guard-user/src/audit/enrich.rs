@@ -312,4 +312,4 @@ pub fn container(cgroup: &str) -> Option<String> {
 
 #[cfg(test)]
 #[path = "enrich_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -10,7 +10,7 @@ fn bytes<const N: usize>(text: &[u8]) -> [u8; N] {
     bytes
 }
 
-fn event() -> DenialEvent {
+pub(crate) fn event() -> DenialEvent {
     let mut ancestors = [EventAncestor {
         pid: 0,
         comm: [0; TASK_COMM_BYTES],

@@ -205,11 +205,27 @@ mod tests {
     fn reasons_make_sentences() {
         use crate::topology::Why;
         let said = |why: Why| sentence(&why.to_string());
-        assert_eq!(said(Why::Mount { point: "/".into() }), "it is the root file system");
-        assert_eq!(said(Why::Mount { point: "/srv".into() }), "it is mounted on /srv");
+        assert_eq!(
+            said(Why::Mount { point: "/".into() }),
+            "it is the root file system"
+        );
+        assert_eq!(
+            said(Why::Mount {
+                point: "/srv".into()
+            }),
+            "it is mounted on /srv"
+        );
         assert_eq!(said(Why::Swap), "it is swap");
-        assert_eq!(said(Why::Below { name: "dm-0".into() }), "it lies below dm-0");
-        let remembered = Why::Remembered { what: "carries /a".into(), weak: true };
+        assert_eq!(
+            said(Why::Below {
+                name: "dm-0".into()
+            }),
+            "it lies below dm-0"
+        );
+        let remembered = Why::Remembered {
+            what: "carries /a".into(),
+            weak: true,
+        };
         assert!(said(remembered).starts_with("it is remembered, recognised"));
     }
 

@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::{Output, text};
 use crate::audit::log_path;
 use crate::audit::names::printable;
-use crate::audit::record::{Body, Record};
+use crate::audit::record::{Body, Change, CriticalProcess, Denial, Mark, Record, Release, Start};
 use crate::audit::tail::{Follower, last_lines};
 
 /// Read the audit log
@@ -31,7 +31,11 @@ pub enum Verb {
 }
 
 pub fn run(verb: &Verb) -> Result<Output, Failure> {
-    let Verb::Tail { lines, follow, json } = verb;
+    let Verb::Tail {
+        lines,
+        follow,
+        json,
+    } = verb;
     let path = log_path();
     tail(path, *lines, *follow, *json).map_err(|error| {
         let (exit, next) = match error.kind() {
@@ -47,10 +51,13 @@ fn tail(path: &Path, count: usize, follow: bool, json: bool) -> io::Result<Outpu
     let file = File::open(path)?;
     let (lines, end) = last_lines(&file, count)?;
     if !follow {
-        return Ok(Output::ok(lines.iter().map(|line| render(line, json)).collect()));
+        return Ok(Output::ok(
+            lines.iter().map(|line| render(line, json)).collect(),
+        ));
     }
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    let events = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+    let events =
+        inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
     // The directory too: rotation moves the file away and makes another.
     inotify::add_watch(&watch, path.parent().unwrap_or(path), events)?;
     let mut follower = Follower::new(path, file, end);
@@ -58,7 +65,10 @@ fn tail(path: &Path, count: usize, follow: bool, json: bool) -> io::Result<Outpu
     let mut lines = lines;
     loop {
         for line in &lines {
-            match out.write_all(render(line, json).as_bytes()).and_then(|()| out.flush()) {
+            match out
+                .write_all(render(line, json).as_bytes())
+                .and_then(|()| out.flush())
+            {
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                     return Ok(Output::ok(String::new()));
                 }
@@ -103,67 +113,117 @@ fn render(line: &str, json: bool) -> String {
 /// One record on one line.
 fn sentence(record: &Record) -> String {
     // To the second: the rest is in the JSON.
-    let when = record.time.get(..19).unwrap_or(&record.time).replace('T', " ");
-    let (label, body) = match &record.body {
-        Body::Denial(denial) => {
-            let word = match denial.decision.as_str() {
-                "deny" => "refused",
-                "would-deny" => "observed",
-                _ => "noted",
-            };
-            let times = if denial.count > 1 { format!(" x{}", denial.count) } else { String::new() };
-            let process = &denial.process;
-            let command = if process.argv.is_empty() {
-                process.comm.clone()
-            } else {
-                text::command_line(&process.argv)
-            };
-            let text = format!(
-                "{} {word} {} to {}{times}: {command} (pid {}, {})",
-                record.event.as_deref().unwrap_or("-"),
-                denial.op,
-                denial.object.name,
-                process.pid,
-                process.login,
-            );
-            ("denial", text)
-        }
-        Body::State(change) => ("state", format!("{} -> {}: {}", change.from, change.to, change.why)),
-        Body::Mode(change) => ("mode", format!("{} -> {}: {}", change.from, change.to, change.why)),
-        Body::Start(start) => (
-            "start",
-            format!(
-                "dbguard {} on {}, {}",
-                start.version,
-                start.kernel,
-                if start.adopted { "took over what was loaded" } else { "loaded the kernel half" }
-            ),
-        ),
+    let when = record
+        .time
+        .get(..19)
+        .unwrap_or(&record.time)
+        .replace('T', " ");
+    let (label, text) = match &record.body {
+        Body::Denial(denial) => ("denial", refusal(record, denial)),
+        Body::State(change) => ("state", changed(change)),
+        Body::Mode(change) => ("mode", changed(change)),
+        Body::Start(start) => ("start", started(start)),
         Body::Stop(stop) => ("stop", stop.why.clone()),
-        Body::Process(process) => {
-            let data = if process.data.is_empty() { String::new() } else { format!(", {}", process.data.join(", ")) };
-            ("process", format!("{} {} {} ({}){data}", process.comm, process.pid, process.change, process.engine))
+        Body::Process(process) => ("process", server(process)),
+        Body::Release(release) => ("release", released(release)),
+        Body::Mark(mark) => {
+            let Mark { by, what, object } = mark;
+            ("mark", format!("{what} {object}, by {}", by.login))
         }
-        Body::Release(release) => {
-            let what = release.device.as_deref().unwrap_or("the host");
-            let by = release.by.user.as_deref().unwrap_or("?");
-            let refused = release.refused.as_ref().map(|why| format!(", refused: {why}"));
-            let refused = refused.unwrap_or_default();
-            ("release", format!("{what}, by {by} ({}){refused}", release.by.login))
-        }
-        Body::Mark(mark) => ("mark", format!("{} {}, by {}", mark.what, mark.object, mark.by.login)),
         Body::Health(health) => {
-            let word = if health.healthy { "works again" } else { "does not work" };
-            ("health", format!("{} {word}: {}", health.part, health.detail))
+            let word = if health.healthy { "mended" } else { "broken" };
+            (
+                "health",
+                format!("{} {word}: {}", health.part, health.detail),
+            )
         }
         Body::Gap(gap) => ("gap", format!("{} {}: {}", gap.lost, gap.what, gap.detail)),
-        Body::Recovered(recovered) => {
-            ("recovered", format!("a torn line of {} bytes was taken back", recovered.torn_bytes))
-        }
+        Body::Recovered(torn) => (
+            "recovered",
+            format!("a torn line of {} bytes was taken back", torn.torn_bytes),
+        ),
         Body::Config(config) => {
-            let word = if config.accepted { "read again" } else { "not accepted" };
+            let word = if config.accepted {
+                "read again"
+            } else {
+                "not accepted"
+            };
             ("config", format!("{word}: {}", config.detail))
         }
     };
-    format!("{when}  {label:<9}  {}", printable(&body))
+    format!("{when}  {label:<9}  {}", printable(&text))
+}
+
+fn changed(change: &Change) -> String {
+    format!("{} -> {}: {}", change.from, change.to, change.why)
+}
+
+fn started(start: &Start) -> String {
+    let how = if start.adopted {
+        "took over what was loaded"
+    } else {
+        "loaded the kernel half"
+    };
+    format!("dbguard {} on {}, {how}", start.version, start.kernel)
+}
+
+fn server(process: &CriticalProcess) -> String {
+    let CriticalProcess {
+        change,
+        pid,
+        engine,
+        comm,
+        data,
+        ..
+    } = process;
+    let mut text = format!("{comm} {pid} {change} ({engine})");
+    if !data.is_empty() {
+        text.push_str(", ");
+        text.push_str(&data.join(", "));
+    }
+    text
+}
+
+fn released(release: &Release) -> String {
+    let Release {
+        by,
+        device,
+        refused,
+        ..
+    } = release;
+    let what = device.as_deref().unwrap_or("the host");
+    let user = by.user.as_deref().unwrap_or("?");
+    let mut text = format!("{what}, by {user} ({})", by.login);
+    if let Some(why) = refused {
+        text.push_str(", refused: ");
+        text.push_str(why);
+    }
+    text
+}
+
+fn refusal(record: &Record, denial: &Denial) -> String {
+    let word = match denial.decision.as_str() {
+        "deny" => "refused",
+        "would-deny" => "observed",
+        _ => "noted",
+    };
+    let times = if denial.count > 1 {
+        format!(" x{}", denial.count)
+    } else {
+        String::new()
+    };
+    let process = &denial.process;
+    let command = if process.argv.is_empty() {
+        process.comm.clone()
+    } else {
+        text::command_line(&process.argv)
+    };
+    format!(
+        "{} {word} {} to {}{times}: {command} (pid {}, {})",
+        record.event.as_deref().unwrap_or("-"),
+        denial.op,
+        denial.object.name,
+        process.pid,
+        process.login,
+    )
 }

@@ -29,14 +29,23 @@ fn operation(word: &str) -> Result<String, String> {
         return Ok(word.to_owned());
     }
     let words: Vec<_> = Op::ALL.iter().map(|op| op.as_str()).collect();
-    Err(format!("not an operation class; they are: {}", words.join(", ")))
+    Err(format!(
+        "not an operation class; they are: {}",
+        words.join(", ")
+    ))
 }
 
 pub fn run(args: Args) -> Result<Output, Failure> {
     let Args { op, quiet, objects } = args;
     // A path is resolved where it was typed, not where the controller stands.
-    let objects = objects.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
-    let unknown = |failure: Failure| Failure { exit: Exit::CHECK_UNKNOWN, ..failure };
+    let objects = objects
+        .into_iter()
+        .map(|path| std::path::absolute(&path).unwrap_or(path))
+        .collect();
+    let unknown = |failure: Failure| Failure {
+        exit: Exit::CHECK_UNKNOWN,
+        ..failure
+    };
     match ask(&Request::Check { op, objects }).map_err(|error| unknown(error.into()))? {
         Answer::Check(checked) => Ok(Output {
             text: if quiet { String::new() } else { show(&checked) },
@@ -77,10 +86,20 @@ mod tests {
 
     #[test]
     fn the_most_severe_counts() {
-        let one = |verdict| Checked { object: "x".into(), verdict, why: String::new() };
+        let one = |verdict| Checked {
+            object: "x".into(),
+            verdict,
+            why: String::new(),
+        };
         assert_eq!(exit_of(&[one(Verdict::Allowed)]), Exit(0));
-        assert_eq!(exit_of(&[one(Verdict::Refused), one(Verdict::Held)]), Exit(2));
-        assert_eq!(exit_of(&[one(Verdict::Refused), one(Verdict::Unknown)]), Exit(3));
+        assert_eq!(
+            exit_of(&[one(Verdict::Refused), one(Verdict::Held)]),
+            Exit(2)
+        );
+        assert_eq!(
+            exit_of(&[one(Verdict::Refused), one(Verdict::Unknown)]),
+            Exit(3)
+        );
         assert_eq!(exit_of(&[]), Exit(3));
     }
 }

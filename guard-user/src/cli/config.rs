@@ -23,10 +23,20 @@ pub fn run(verb: &Verb) -> Result<Output, Failure> {
         Verb::Check => {
             let files = config.files();
             if files.is_empty() {
-                format!("no settings; built-in defaults hold: mode {}\n", config.mode.as_str())
+                format!(
+                    "no settings; built-in defaults hold: mode {}\n",
+                    config.mode.as_str()
+                )
             } else {
-                let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-                format!("good: mode {}, from {}\n", config.mode.as_str(), files.join(", "))
+                let files: Vec<_> = files
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect();
+                format!(
+                    "good: mode {}, from {}\n",
+                    config.mode.as_str(),
+                    files.join(", ")
+                )
             }
         }
         Verb::Show { origin: false } => config.to_string(),

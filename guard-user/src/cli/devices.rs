@@ -22,9 +22,16 @@ pub fn run(args: &Args) -> Result<Output, Failure> {
 }
 
 fn show(devices: &[Device]) -> String {
-    let mut rows = vec![["DEVICE", "SIZE", "CLASS", "WHY"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["DEVICE", "SIZE", "CLASS", "WHY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let known = |name: &String| devices.iter().any(|device| &device.name == name);
-    for root in devices.iter().filter(|device| !device.below.iter().any(known)) {
+    for root in devices
+        .iter()
+        .filter(|device| !device.below.iter().any(known))
+    {
         branch(devices, root, 0, &mut rows);
     }
     text::columns(&rows, "")
@@ -32,14 +39,22 @@ fn show(devices: &[Device]) -> String {
 
 /// The weightiest reason; all of them are in the JSON.
 pub fn first_reason(device: &Device) -> String {
-    device.why.first().map(|why| printable(why)).unwrap_or_default()
+    device
+        .why
+        .first()
+        .map(|why| printable(why))
+        .unwrap_or_default()
 }
 
 /// A device, then what lies on it. A device on several others (RAID, LVM) is shown below each.
 fn branch(devices: &[Device], device: &Device, depth: usize, rows: &mut Vec<Vec<String>>) {
     /// Deeper than any stack; a loop in what the kernel tells ends here.
     const DEEPEST: usize = 16;
-    let size = if device.kind == "char" { "-".to_owned() } else { text::size(device.bytes) };
+    let size = if device.kind == "char" {
+        "-".to_owned()
+    } else {
+        text::size(device.bytes)
+    };
     rows.push(vec![
         format!("{}{}", "  ".repeat(depth), device.name),
         size,
@@ -49,7 +64,10 @@ fn branch(devices: &[Device], device: &Device, depth: usize, rows: &mut Vec<Vec<
     if depth == DEEPEST {
         return;
     }
-    for above in devices.iter().filter(|other| other.below.contains(&device.name)) {
+    for above in devices
+        .iter()
+        .filter(|other| other.below.contains(&device.name))
+    {
         branch(devices, above, depth + 1, rows);
     }
 }
@@ -73,7 +91,11 @@ mod tests {
 
     #[test]
     fn a_tree() {
-        let devices = [device("sda", &[]), device("sda1", &["sda"]), device("dm-0", &["sda1"])];
+        let devices = [
+            device("sda", &[]),
+            device("sda1", &["sda"]),
+            device("dm-0", &["sda1"]),
+        ];
         assert_eq!(
             show(&devices),
             "DEVICE    SIZE     CLASS  WHY\nsda       512 MiB  free\n  sda1    512 MiB  free\n    dm-0  512 MiB  free\n"
@@ -82,7 +104,11 @@ mod tests {
 
     #[test]
     fn a_loop_ends() {
-        let devices = [device("r", &[]), device("a", &["b", "r"]), device("b", &["a"])];
+        let devices = [
+            device("r", &[]),
+            device("a", &["b", "r"]),
+            device("b", &["a"]),
+        ];
         assert!(show(&devices).lines().count() < 100);
     }
 }

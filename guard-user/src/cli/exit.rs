@@ -56,7 +56,10 @@ pub struct Failure {
 impl Failure {
     /// A failure with this code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self {
+            exit,
+            message: message.into(),
+        }
     }
 }
 
@@ -71,7 +74,9 @@ impl From<ControlError> for Failure {
         match error {
             ControlError::NotRunning(_) => Self::new(
                 Exit::TRY_AGAIN,
-                format!("{error}; what is loaded in the kernel goes on refusing; start it with: systemctl start dbguard"),
+                format!(
+                    "{error}; what is loaded in the kernel goes on refusing; start it with: systemctl start dbguard"
+                ),
             ),
             ControlError::NotPermitted => {
                 Self::new(Exit::NOT_PERMITTED, format!("{error}; run this as root"))

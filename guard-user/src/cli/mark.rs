@@ -35,20 +35,37 @@ struct Target {
 pub fn run(args: Args) -> Result<Output, Failure> {
     let whole = |path: &Path| {
         std::fs::canonicalize(path).map_err(|error| {
-            Failure::new(Exit::NO_INPUT, format!("{}: {error}; name something that exists", path.display()))
+            Failure::new(
+                Exit::NO_INPUT,
+                format!("{}: {error}; name something that exists", path.display()),
+            )
         })
     };
     let target = match args.target {
         Target { pid: Some(pid), .. } => MarkTarget::Pid(pid),
-        Target { data: Some(path), .. } => MarkTarget::Data(whole(&path)?),
+        Target {
+            data: Some(path), ..
+        } => MarkTarget::Data(whole(&path)?),
         // Kept as it was given: a by-id link is worth more than the name it leads to today.
-        Target { device: Some(path), .. } => {
+        Target {
+            device: Some(path), ..
+        } => {
             whole(&path)?;
             MarkTarget::Device(std::path::absolute(&path).unwrap_or(path))
         }
-        Target { exe: Some(path), .. } => MarkTarget::Exe(whole(&path)?),
-        Target { pid: None, data: None, device: None, exe: None } => {
-            return Err(Failure::new(Exit::USAGE, "say what to mark; see: dbguard mark --help"));
+        Target {
+            exe: Some(path), ..
+        } => MarkTarget::Exe(whole(&path)?),
+        Target {
+            pid: None,
+            data: None,
+            device: None,
+            exe: None,
+        } => {
+            return Err(Failure::new(
+                Exit::USAGE,
+                "say what to mark; see: dbguard mark --help",
+            ));
         }
     };
     match ask(&Request::Mark(target))? {

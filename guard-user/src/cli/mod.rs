@@ -28,7 +28,12 @@ use exit::{Exit, Failure};
 /// own; 75 try again (the controller does not run, or a condition must change first); 77 not
 /// permitted; 78 configuration. `check` and `status` have their own, see their help.
 #[derive(Debug, Parser)]
-#[command(name = "dbguard", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "dbguard",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -61,7 +66,10 @@ struct Output {
 
 impl Output {
     fn ok(text: String) -> Self {
-        Self { text, exit: Exit::OK }
+        Self {
+            text,
+            exit: Exit::OK,
+        }
     }
 }
 
@@ -106,13 +114,20 @@ fn run_verb(verb: Verb) -> Result<Output, Failure> {
 /// `check` answers with its own code, because automation reads 2 as "would be refused".
 fn usage(arguments: &[OsString], error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    if matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ClapError::DisplayHelp | ClapError::DisplayVersion
+    ) {
         print(&text);
         return Exit::OK.into();
     }
     let _ = io::stderr().write_all(text.as_bytes());
     let is_check = arguments.get(1).is_some_and(|verb| verb == "check");
-    if is_check { Exit::CHECK_UNKNOWN.into() } else { Exit::USAGE.into() }
+    if is_check {
+        Exit::CHECK_UNKNOWN.into()
+    } else {
+        Exit::USAGE.into()
+    }
 }
 
 /// A reader that has gone away (`dbguard devices | head`) is no error.
@@ -146,7 +161,10 @@ mod tests {
             assert!(Cli::try_parse_from(["dbguard", verb]).is_err(), "{verb}");
         }
         for verb in ["search", "report", "verify", "export"] {
-            assert!(Cli::try_parse_from(["dbguard", "audit", verb]).is_err(), "{verb}");
+            assert!(
+                Cli::try_parse_from(["dbguard", "audit", verb]).is_err(),
+                "{verb}"
+            );
         }
     }
 }

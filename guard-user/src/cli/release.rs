@@ -17,8 +17,14 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<Output, Failure> {
-    let Args { confirm_host, device } = args;
-    match ask(&Request::Release { device, confirm_host })? {
+    let Args {
+        confirm_host,
+        device,
+    } = args;
+    match ask(&Request::Release {
+        device,
+        confirm_host,
+    })? {
         Answer::Done(text) => Ok(Output::ok(text + "\n")),
         other => Err(unexpected(other)),
     }

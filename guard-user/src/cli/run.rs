@@ -1,5 +1,5 @@
-use super::exit::{Exit, Failure};
 use super::Output;
+use super::exit::{Exit, Failure};
 
 /// Run the controller (started by the service)
 ///

@@ -20,7 +20,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Output, Failure> {
-    let unknown = |failure: Failure| Failure { exit: Exit::STATUS_UNKNOWN, ..failure };
+    let unknown = |failure: Failure| Failure {
+        exit: Exit::STATUS_UNKNOWN,
+        ..failure
+    };
     let status = match ask(&Request::Status) {
         Ok(Answer::Status(status)) => *status,
         Ok(other) => return Err(unknown(unexpected(other))),
@@ -48,12 +51,19 @@ fn show(status: &Status) -> String {
         Protection::Degraded => "DEGRADED",
         Protection::Unprotected => "UNPROTECTED",
     };
-    let mut text =
-        format!("dbguard on {}: {word}, {}, mode {}\n", status.host, status.state, status.mode);
+    let mut text = format!(
+        "dbguard on {}: {word}, {}, mode {}\n",
+        status.host, status.state, status.mode
+    );
     let attached = status.hooks.iter().filter(|hook| hook.attached).count();
     let mut rows = vec![row(
         "kernel",
-        &format!("{}, route {}, {attached} of {} hooks", status.kernel, status.route, status.hooks.len()),
+        &format!(
+            "{}, route {}, {attached} of {} hooks",
+            status.kernel,
+            status.route,
+            status.hooks.len()
+        ),
     )];
     for (at, database) in status.databases.iter().enumerate() {
         let label = if at == 0 { "database" } else { "" };
@@ -70,28 +80,45 @@ fn show(status: &Status) -> String {
     if status.controller {
         rows.push(row(
             "devices",
-            &format!("{} protected, {} free, {} unknown", counts.protected, counts.free, counts.unknown),
+            &format!(
+                "{} protected, {} free, {} unknown",
+                counts.protected, counts.free, counts.unknown
+            ),
         ));
     } else {
-        rows.push(row("devices", &format!("{} protected, {} free", counts.protected, counts.free)));
+        rows.push(row(
+            "devices",
+            &format!("{} protected, {} free", counts.protected, counts.free),
+        ));
     }
     rows.extend(protected_rows(status));
     if let Some(counters) = &status.counters {
         rows.push(row(
             "events",
-            &format!("{} refused, {} would be refused, {} noted", counters.denied, counters.would_deny, counters.recorded),
+            &format!(
+                "{} refused, {} would be refused, {} noted",
+                counters.denied, counters.would_deny, counters.recorded
+            ),
         ));
     }
     if status.controller {
         let audit = &status.audit;
         rows.push(row(
             "audit",
-            &format!("{}: {} recorded, {} lost", audit.path.display(), audit.recorded, audit.lost),
+            &format!(
+                "{}: {} recorded, {} lost",
+                audit.path.display(),
+                audit.recorded,
+                audit.lost
+            ),
         ));
     }
     for (at, problem) in status.problems.iter().enumerate() {
         let label = if at == 0 { "problems" } else { "" };
-        rows.push(row(label, &format!("{}: {}", problem.part, printable(&problem.detail))));
+        rows.push(row(
+            label,
+            &format!("{}: {}", problem.part, printable(&problem.detail)),
+        ));
     }
     text.push_str(&text::columns(&rows, "  "));
     text
@@ -100,18 +127,32 @@ fn show(status: &Status) -> String {
 fn protected_rows(status: &Status) -> Vec<Vec<String>> {
     /// More are in `dbguard devices`.
     const SHOWN: usize = 12;
-    let width = status.protected.iter().take(SHOWN).map(|device| device.name.len()).max();
+    let width = status
+        .protected
+        .iter()
+        .take(SHOWN)
+        .map(|device| device.name.len())
+        .max();
     let width = width.unwrap_or(0);
     let mut rows: Vec<_> = status
         .protected
         .iter()
         .take(SHOWN)
         .map(|device| {
-            row("", &format!("{:width$}  {}", device.name, first_reason(device)))
+            row(
+                "",
+                &format!("{:width$}  {}", device.name, first_reason(device)),
+            )
         })
         .collect();
     if status.protected.len() > SHOWN {
-        rows.push(row("", &format!("and {} more: dbguard devices", status.protected.len() - SHOWN)));
+        rows.push(row(
+            "",
+            &format!(
+                "and {} more: dbguard devices",
+                status.protected.len() - SHOWN
+            ),
+        ));
     }
     rows
 }

@@ -74,7 +74,10 @@ mod tests {
 
     #[test]
     fn aligned() {
-        let rows = [vec!["a".into(), "bb".into()], vec!["ccc".into(), String::new()]];
+        let rows = [
+            vec!["a".into(), "bb".into()],
+            vec!["ccc".into(), String::new()],
+        ];
         assert_eq!(columns(&rows, "  "), "  a    bb\n  ccc\n");
         assert_eq!(columns(&[], ""), "");
     }
@@ -82,7 +85,10 @@ mod tests {
     #[test]
     fn typed() {
         let argv = ["dd", "of=/dev/sda", "a b", "it's", "\u{1b}[2J", ""].map(str::to_owned);
-        assert_eq!(command_line(&argv), "dd of=/dev/sda 'a b' 'it'\\''s' '\\u{1b}[2J' ''");
+        assert_eq!(
+            command_line(&argv),
+            "dd of=/dev/sda 'a b' 'it'\\''s' '\\u{1b}[2J' ''"
+        );
     }
 
     #[test]

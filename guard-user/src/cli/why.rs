@@ -23,7 +23,10 @@ pub fn run(args: &Args) -> Result<Output, Failure> {
         None => last()?,
     };
     let Body::Denial(denial) = &record.body else {
-        return Err(Failure::new(Exit::NO_INPUT, "that record is not about a refusal"));
+        return Err(Failure::new(
+            Exit::NO_INPUT,
+            "that record is not about a refusal",
+        ));
     };
     Ok(Output::ok(format!("{note}{}", explain(&record, denial))))
 }
@@ -34,13 +37,15 @@ fn by_id(id: &str) -> Result<Record, Failure> {
     find(|record| record.event.as_deref() == Some(&id))?.ok_or_else(|| {
         Failure::new(
             Exit::NO_INPUT,
-            format!("no event {id} in {}; was it on another host? the last ones: dbguard audit tail", log_path().display()),
+            format!(
+                "no event {id} in {}; was it on another host? the last ones: dbguard audit tail",
+                log_path().display()
+            ),
         )
     })
 }
 
-const NOT_YOURS: &str =
-    "Nothing was refused in your session. The last refusal on this host:\n\n";
+const NOT_YOURS: &str = "Nothing was refused in your session. The last refusal on this host:\n\n";
 
 /// The last refusal of the caller's session or terminal, otherwise of the host.
 fn last() -> Result<(Record, &'static str), Failure> {
@@ -53,11 +58,20 @@ fn last() -> Result<(Record, &'static str), Failure> {
         return Ok((record, ""));
     }
     let any = find(|record| matches!(&record.body, Body::Denial(denial) if is_refusal(denial)))?;
-    let note = if me == Session::default() { "" } else { NOT_YOURS };
-    any.map(|record| (record, note))
-        .ok_or_else(|| {
-            Failure::new(Exit::NO_INPUT, format!("nothing was refused on this host, says {}", log_path().display()))
-        })
+    let note = if me == Session::default() {
+        ""
+    } else {
+        NOT_YOURS
+    };
+    any.map(|record| (record, note)).ok_or_else(|| {
+        Failure::new(
+            Exit::NO_INPUT,
+            format!(
+                "nothing was refused on this host, says {}",
+                log_path().display()
+            ),
+        )
+    })
 }
 
 fn is_refusal(denial: &Denial) -> bool {
@@ -69,10 +83,14 @@ fn find(wanted: impl FnMut(&Record) -> bool) -> Result<Option<Record>, Failure> 
     match tail::find_last(path, wanted) {
         Ok(record) => Ok(record),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            Err(Failure::new(Exit::NOT_PERMITTED, format!("{}: {error}; run this as root", path.display())))
-        }
-        Err(error) => Err(Failure::new(Exit::INTERNAL, format!("reading {}: {error}", path.display()))),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Failure::new(
+            Exit::NOT_PERMITTED,
+            format!("{}: {error}; run this as root", path.display()),
+        )),
+        Err(error) => Err(Failure::new(
+            Exit::INTERNAL,
+            format!("reading {}: {error}", path.display()),
+        )),
     }
 }
 
@@ -80,7 +98,10 @@ fn explain(record: &Record, denial: &Denial) -> String {
     let then = time::wall_of_boot(record.boot_ns);
     let same_boot = session::boot_id() == record.boot_id;
     let ago = if same_boot {
-        format!(", {}", text::ago(time::wall_ns().saturating_sub(then) / time::NANOS))
+        format!(
+            ", {}",
+            text::ago(time::wall_ns().saturating_sub(then) / time::NANOS)
+        )
     } else {
         ", before this boot".to_owned()
     };
@@ -92,9 +113,15 @@ fn explain(record: &Record, denial: &Denial) -> String {
     for (at, step) in next_steps(record, denial).into_iter().enumerate() {
         rows.push((if at == 0 { "now" } else { "" }, step));
     }
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(label, text)| vec![label.to_owned(), text]).collect();
-    format!("{id}  {}{ago}\n\n{}", record.time, text::columns(&rows, "  "))
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(label, text)| vec![label.to_owned(), text])
+        .collect();
+    format!(
+        "{id}  {}{ago}\n\n{}",
+        record.time,
+        text::columns(&rows, "  ")
+    )
 }
 
 fn what(denial: &Denial) -> String {
@@ -106,14 +133,25 @@ fn what(denial: &Denial) -> String {
     let how = match (&denial.command, &denial.open) {
         (Some(command), _) => {
             let name = command.name.as_deref().unwrap_or(&command.hex);
-            let opcode = command.opcode.map(|code| format!(", opcode {code:#04x}")).unwrap_or_default();
+            let opcode = command
+                .opcode
+                .map(|code| format!(", opcode {code:#04x}"))
+                .unwrap_or_default();
             format!("{name}{opcode}")
         }
         (None, Some(flags)) => format!("open {flags}"),
         (None, None) => denial.hook.clone(),
     };
-    let times = if denial.count > 1 { format!(", {} times", denial.count) } else { String::new() };
-    format!("{} to {} {verb} ({how}){times}", denial.op, printable(&denial.object.name))
+    let times = if denial.count > 1 {
+        format!(", {} times", denial.count)
+    } else {
+        String::new()
+    };
+    format!(
+        "{} to {} {verb} ({how}){times}",
+        denial.op,
+        printable(&denial.object.name)
+    )
 }
 
 fn who(denial: &Denial) -> String {
@@ -123,17 +161,35 @@ fn who(denial: &Denial) -> String {
     } else {
         text::command_line(&process.argv)
     };
-    let user = process.user.clone().unwrap_or_else(|| process.uid.to_string());
+    let user = process
+        .user
+        .clone()
+        .unwrap_or_else(|| process.uid.to_string());
     let mut parts = vec![format!("{command} (pid {}), by {user}", process.pid)];
     parts.push(match process.auid {
         Some(_) => format!("logged in as {}", process.login),
         None => process.login.clone(),
     });
     parts.extend(process.tty.as_ref().map(|tty| format!("on {tty}")));
-    parts.extend(process.ssh_peer.as_ref().map(|peer| format!("from {}", printable(peer))));
-    parts.extend(process.container.as_ref().map(|id| format!("in container {}", printable(id))));
+    parts.extend(
+        process
+            .ssh_peer
+            .as_ref()
+            .map(|peer| format!("from {}", printable(peer))),
+    );
+    parts.extend(
+        process
+            .container
+            .as_ref()
+            .map(|id| format!("in container {}", printable(id))),
+    );
     if process.tty.is_none() {
-        parts.extend(process.unit.as_ref().map(|unit| format!("in {}", printable(unit))));
+        parts.extend(
+            process
+                .unit
+                .as_ref()
+                .map(|unit| format!("in {}", printable(unit))),
+        );
     }
     parts.join(", ")
 }
@@ -141,7 +197,9 @@ fn who(denial: &Denial) -> String {
 fn why(denial: &Denial) -> String {
     let object = &denial.object;
     let because = match denial.reason.as_str() {
-        "unknown-device" => "has not been classified yet; until it is, it counts as protected".to_owned(),
+        "unknown-device" => {
+            "has not been classified yet; until it is, it counts as protected".to_owned()
+        }
         "reaches-protected-disk" => {
             "is free, but the command reaches the whole disk, which is not".to_owned()
         }
@@ -186,11 +244,19 @@ fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
     } else {
         "It was not stopped.".to_owned()
     });
-    steps.push(format!("Did you mean another host? This is {}.", printable(&record.host)));
+    steps.push(format!(
+        "Did you mean another host? This is {}.",
+        printable(&record.host)
+    ));
     if denial.reason == "unknown-device" {
-        steps.push("Is the device new? Try again in a second; `dbguard devices` shows its class.".to_owned());
+        steps.push(
+            "Is the device new? Try again in a second; `dbguard devices` shows its class."
+                .to_owned(),
+        );
     } else {
-        steps.push("Did you mean another device? `dbguard devices` shows which are free.".to_owned());
+        steps.push(
+            "Did you mean another device? `dbguard devices` shows which are free.".to_owned(),
+        );
     }
     steps.push(format!(
         "Is the data really to go? Stop the database first, then: dbguard release --confirm-host NAME (this host's name, {})",

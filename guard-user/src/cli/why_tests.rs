@@ -68,11 +68,19 @@ fn a_person_can_read_it() {
 fn commands_have_names_and_nothing_escapes() {
     let mut denial = denial();
     denial.open = None;
-    denial.command =
-        Some(Command { number: 1, hex: "0x2285".into(), name: Some("SG_IO".into()), opcode: Some(4) });
+    denial.command = Some(Command {
+        number: 1,
+        hex: "0x2285".into(),
+        name: Some("SG_IO".into()),
+        opcode: Some(4),
+    });
     denial.object.name = "x\u{1b}[2J".into();
     denial.process.argv = vec!["a\nb".into()];
     let text = explain(&record(denial.clone()), &denial);
     assert!(text.contains("SG_IO, opcode 0x04"), "{text}");
-    assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()), "{text:?}");
+    assert!(
+        text.chars()
+            .all(|letter| letter == '\n' || !letter.is_control()),
+        "{text:?}"
+    );
 }

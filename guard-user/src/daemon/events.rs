@@ -70,10 +70,21 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
     daemon.survey("the controller started");
     daemon.refresh_watches(&mut sources.executables.1);
     notify.send("READY=1\nSTATUS=guarding");
-    log(INFO, &format!("ready: {}, mode {}", daemon.state.host.as_str(), daemon.config.mode.as_str()));
-    let mut watchdog = notify.watchdog().map(|every| (every, Instant::now() + every));
+    log(
+        INFO,
+        &format!(
+            "ready: {}, mode {}",
+            daemon.state.host.as_str(),
+            daemon.config.mode.as_str()
+        ),
+    );
+    let mut watchdog = notify
+        .watchdog()
+        .map(|every| (every, Instant::now() + every));
     loop {
-        let wake = sources.next(daemon.due.next(), watchdog.map(|(_, at)| at)).await;
+        let wake = sources
+            .next(daemon.due.next(), watchdog.map(|(_, at)| at))
+            .await;
         match wake.map_err(failed)? {
             Wake::Terminate(why) => {
                 notify.send("STOPPING=1");
@@ -98,7 +109,10 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
 /// sd_notify(3): RELOADING=1 comes with the monotonic time.
 fn reloading() -> String {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000)
+    format!(
+        "RELOADING=1\nMONOTONIC_USEC={}",
+        now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+    )
 }
 
 fn open(daemon: &Daemon) -> io::Result<Sources> {
@@ -168,7 +182,10 @@ async fn announce(ready: AsyncFd<OwnedFd>, mut file: Announced, sender: mpsc::Se
             Err(error) => Err(error),
         };
         if let Err(error) = heard.and_then(|()| file.acknowledge()) {
-            log(WARNING, &format!("waiting for mount changes: {error}; restart dbguard"));
+            log(
+                WARNING,
+                &format!("waiting for mount changes: {error}; restart dbguard"),
+            );
             return;
         }
         if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
@@ -204,7 +221,11 @@ impl Daemon {
                 }
             }
             Wake::Asked(asked) => {
-                let Asked { request, client, answer } = *asked;
+                let Asked {
+                    request,
+                    client,
+                    answer,
+                } = *asked;
                 // The client may have gone; what it asked for is done.
                 let _ = answer.send(self.answer(&request, client));
             }
@@ -246,14 +267,24 @@ impl Daemon {
             return;
         }
         for (path, error) in executables.watch(&std::mem::take(&mut self.watch_paths)) {
-            log(WARNING, &format!("watching {}: {error}; its replacement will not be noticed", path.display()));
+            log(
+                WARNING,
+                &format!(
+                    "watching {}: {error}; its replacement will not be noticed",
+                    path.display()
+                ),
+            );
         }
     }
 
     fn stop(&mut self, why: &str) {
         let empty = self.drain_denials();
         self.reconcile(empty);
-        let why = format!("{why}; the kernel half goes on as it is: {}, mode {}", self.state.host.as_str(), self.config.mode.as_str());
+        let why = format!(
+            "{why}; the kernel half goes on as it is: {}, mode {}",
+            self.state.host.as_str(),
+            self.config.mode.as_str()
+        );
         log(NOTICE, &format!("stopped by {why}"));
         self.note(Body::Stop(Stop { why }));
     }
@@ -278,7 +309,9 @@ fn listen() -> io::Result<mpsc::Receiver<Asked>> {
 async fn accept(listener: UnixListener, sender: mpsc::Sender<Asked>) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CLIENTS));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let sender = sender.clone();
@@ -299,7 +332,10 @@ async fn accept(listener: UnixListener, sender: mpsc::Sender<Asked>) {
 async fn converse(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result<()> {
     let credentials = stream.peer_cred()?;
     let client = Client {
-        pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
+        pid: credentials
+            .pid()
+            .and_then(|pid| u32::try_from(pid).ok())
+            .unwrap_or(0),
         uid: credentials.uid(),
     };
     let (reading, mut writing) = stream.into_split();
@@ -309,7 +345,11 @@ async fn converse(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result
     let answer = match serde_json::from_slice(&line) {
         Ok(request) => {
             let (answer, answered) = oneshot::channel();
-            let asked = Asked { request, client, answer };
+            let asked = Asked {
+                request,
+                client,
+                answer,
+            };
             if sender.send(asked).await.is_err() {
                 return Ok(());
             }
@@ -318,7 +358,10 @@ async fn converse(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result
                 Err(_) => return Ok(()),
             }
         }
-        Err(error) => Answer::Refused { exit: 64, message: format!("not a request: {error}") },
+        Err(error) => Answer::Refused {
+            exit: 64,
+            message: format!("not a request: {error}"),
+        },
     };
     let mut bytes = serde_json::to_vec(&answer)?;
     drop(answer);

@@ -23,9 +23,16 @@ impl Health {
                 }
                 (false, problem)
             }
-            None => (true, format!("works again; it was: {}", self.problems.remove(part)?)),
+            None => (
+                true,
+                format!("works again; it was: {}", self.problems.remove(part)?),
+            ),
         };
-        Some(record::Health { part: part.to_owned(), healthy, detail })
+        Some(record::Health {
+            part: part.to_owned(),
+            healthy,
+            detail,
+        })
     }
 
     /// True where a part does not work.
@@ -37,7 +44,10 @@ impl Health {
     pub fn problems(&self) -> Vec<Problem> {
         self.problems
             .iter()
-            .map(|(part, detail)| Problem { part: (*part).to_owned(), detail: detail.clone() })
+            .map(|(part, detail)| Problem {
+                part: (*part).to_owned(),
+                detail: detail.clone(),
+            })
             .collect()
     }
 }
@@ -50,7 +60,11 @@ mod tests {
     fn breaking_and_mending_are_told_once() {
         let mut health = Health::default();
         assert_eq!(health.set("links", None), None);
-        assert!(health.set("links", Some("gone".into())).is_some_and(|told| !told.healthy));
+        assert!(
+            health
+                .set("links", Some("gone".into()))
+                .is_some_and(|told| !told.healthy)
+        );
         assert_eq!(health.set("links", Some("still gone".into())), None);
         assert!(health.is_bad("links"));
         assert_eq!(health.problems()[0].detail, "still gone");

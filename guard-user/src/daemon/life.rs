@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use guard_abi::{ArmWord, Engine, LifecycleEvent, LifecycleKind, Policy, RELEASED_NEVER, TaskEntry};
+use guard_abi::{
+    ArmWord, Engine, LifecycleEvent, LifecycleKind, Policy, RELEASED_NEVER, TaskEntry,
+};
 
 use super::{Daemon, NOTICE, WARNING, log};
 use crate::audit::enrich;
@@ -23,17 +25,33 @@ const LOOK_AGAIN: [Duration; 5] = [
     Duration::from_mins(5),
 ];
 /// Where packages keep data: a server that has ended before it could be looked at may have used it.
-const USUAL_DATA: [&str; 4] =
-    ["/var/lib/mysql", "/var/lib/postgresql", "/var/lib/pgsql", "/var/lib/mysql-files"];
+const USUAL_DATA: [&str; 4] = [
+    "/var/lib/mysql",
+    "/var/lib/postgresql",
+    "/var/lib/pgsql",
+    "/var/lib/mysql-files",
+];
 
 /// A server that lived no longer than this has not served.
 const A_MOMENT_NS: u64 = 1_000_000_000;
 
 /// The data directories and raw devices of a process, as text.
 pub fn data_of(process: &CriticalProcess) -> Vec<String> {
-    let directories = process.data_dirs.iter().map(|dir| dir.path.display().to_string());
-    let raw = process.raw_devices.iter().map(|dev| format!("block device {}", enrich::dev_text(*dev)));
+    let directories = process
+        .data_dirs
+        .iter()
+        .map(|dir| dir.path.display().to_string());
+    let raw = process
+        .raw_devices
+        .iter()
+        .map(|dev| format!("block device {}", enrich::dev_text(*dev)));
     directories.chain(raw).collect()
+}
+
+/// True where a process has data, or nobody can tell that it has none: where the data of a server
+/// lies that an operator has named is not known.
+pub fn may_have_data(process: &CriticalProcess) -> bool {
+    process.engine == Engine::Custom || !data_of(process).is_empty()
 }
 
 impl Daemon {
@@ -46,7 +64,8 @@ impl Daemon {
         }
         let known: HashSet<u32> = self.processes.iter().map(|process| process.pid).collect();
         self.refresh_processes("a critical process was started or ended");
-        let seen = |pid| known.contains(&pid) || self.processes.iter().any(|process| process.pid == pid);
+        let seen =
+            |pid| known.contains(&pid) || self.processes.iter().any(|process| process.pid == pid);
         let unseen: Vec<&LifecycleEvent> = events.iter().filter(|event| !seen(event.pid)).collect();
         if !self.state.data_seen && may_have_had_data(&unseen, Path::new("/")) {
             self.state.data_seen = true;
@@ -64,9 +83,7 @@ impl Daemon {
             }
             Err(error) => self.set_health("processes", Some(error.to_string())),
         }
-        if self.processes.iter().any(|process| !data_of(process).is_empty()) {
-            self.state.data_seen = true;
-        }
+        self.state.data_seen |= self.processes.iter().any(may_have_data);
         // The state file first: whatever dies now, the host comes up held.
         self.settle(why);
         self.survey(why);
@@ -84,10 +101,18 @@ impl Daemon {
                 continue;
             }
             let engine = u8::try_from(entry.engine).ok().and_then(Engine::from_u8);
-            processes.extend(host::inspect(&self.roots, pid, engine.unwrap_or(Engine::Custom)));
+            processes.extend(host::inspect(
+                &self.roots,
+                pid,
+                engine.unwrap_or(Engine::Custom),
+            ));
         }
         let pids: HashSet<u32> = processes.iter().map(|process| process.pid).collect();
-        processes.retain(|process| process.worker_of.is_none_or(|parent| !pids.contains(&parent)));
+        processes.retain(|process| {
+            process
+                .worker_of
+                .is_none_or(|parent| !pids.contains(&parent))
+        });
         processes.sort_by_key(|process| process.pid);
         Ok(processes)
     }
@@ -107,7 +132,9 @@ impl Daemon {
     /// Any critical process, workers included.
     fn any_living(&self) -> kernel::Result<bool> {
         let tasks = self.guard.tasks()?;
-        Ok(tasks.iter().any(|(pid, entry)| entry.engine != 0 && self.is_alive(*pid, entry)))
+        Ok(tasks
+            .iter()
+            .any(|(pid, entry)| entry.engine != 0 && self.is_alive(*pid, entry)))
     }
 
     /// Derives the host's state, and makes the kernel half and the state file agree with it.
@@ -127,7 +154,10 @@ impl Daemon {
         let living = self.any_living()?;
         if living {
             if !self.guard.is_enforcing()? {
-                log(WARNING, "a critical process lives on a released host; holding it");
+                log(
+                    WARNING,
+                    "a critical process lives on a released host; holding it",
+                );
                 self.hold()?;
             }
             return Ok(HostState::Armed);
@@ -140,7 +170,10 @@ impl Daemon {
             && self.state.memory.remembered.is_empty()
             && self.state.marks.hold_nothing();
         if nothing_to_hold && self.state.host != HostState::Held {
-            let policy = Policy { released_gen: generation, ..self.guard.policy()? };
+            let policy = Policy {
+                released_gen: generation,
+                ..self.guard.policy()?
+            };
             self.guard.set_policy(&policy)?;
             if !self.guard.is_enforcing()? {
                 return Ok(HostState::Idle);
@@ -151,7 +184,10 @@ impl Daemon {
 
     /// Makes the kernel half refuse until a release says otherwise.
     pub(super) fn hold(&self) -> kernel::Result<()> {
-        let policy = Policy { released_gen: RELEASED_NEVER, ..self.guard.policy()? };
+        let policy = Policy {
+            released_gen: RELEASED_NEVER,
+            ..self.guard.policy()?
+        };
         self.guard.set_policy(&policy)
     }
 
@@ -169,7 +205,10 @@ impl Daemon {
             }
             _ => why.to_owned(),
         };
-        log(NOTICE, &format!("{} -> {}: {why}", from.as_str(), to.as_str()));
+        log(
+            NOTICE,
+            &format!("{} -> {}: {why}", from.as_str(), to.as_str()),
+        );
         self.note(Body::State(Change {
             from: from.as_str().to_owned(),
             to: to.as_str().to_owned(),
@@ -252,7 +291,10 @@ mod tests {
         assert!(!may_have_had_data(&[], root.path()));
         assert!(!may_have_had_data(&[&start, &soon], root.path()));
         assert!(may_have_had_data(&[&start, &late], root.path()));
-        assert!(may_have_had_data(&[&soon], root.path()), "its start was not seen");
+        assert!(
+            may_have_had_data(&[&soon], root.path()),
+            "its start was not seen"
+        );
         fs::create_dir_all(root.path().join("var/lib/pgsql/data")).expect("made");
         assert!(may_have_had_data(&[&start, &soon], root.path()));
     }

@@ -22,9 +22,16 @@ pub fn take() -> Result<File, End> {
             }
             _ => (70, "mend /run"),
         };
-        End { exit, message: format!("taking {RUN}/lock: {error}; {next}") }
+        End {
+            exit,
+            message: format!("taking {RUN}/lock: {error}; {next}"),
+        }
     };
-    DirBuilder::new().recursive(true).mode(0o755).create(RUN).map_err(|error| fail(&error))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(RUN)
+        .map_err(|error| fail(&error))?;
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)

@@ -4,6 +4,8 @@
 //! start    probe → load or take over → hold if held → processes → devices → READY
 //! events   one loop; nothing wakes it but the kernel, a client, a signal
 //! ring     kernel events → records → terminals
+//! settings configuration → tables of servers and tools, mode
+//! proof    attacks on the canary, links
 //! life     critical processes → idle, armed, held
 //! survey   devices and their uses → the kernel half's maps
 //! serve    the control socket
@@ -18,10 +20,12 @@ mod life;
 mod lock;
 mod object;
 mod orders;
+mod proof;
 mod recorder;
 mod ring;
 mod sd;
 mod serve;
+mod settings;
 mod start;
 mod survey;
 mod uevent;
@@ -57,14 +61,19 @@ pub struct End {
 pub fn run() -> Result<(), End> {
     let _lock = lock::take()?;
     let config = start::read_config()?;
-    let notify = sd::Notify::from_environment()
-        .map_err(|error| End { exit: 70, message: format!("NOTIFY_SOCKET: {error}") })?;
+    let notify = sd::Notify::from_environment().map_err(|error| End {
+        exit: 70,
+        message: format!("NOTIFY_SOCKET: {error}"),
+    })?;
     let mut daemon = start::bring_up(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
-        .map_err(|error| End { exit: 70, message: format!("starting the event loop: {error}") })?;
+        .map_err(|error| End {
+            exit: 70,
+            message: format!("starting the event loop: {error}"),
+        })?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, events::run(&mut daemon, &notify))
 }
@@ -149,7 +158,10 @@ fn passed(deadline: &mut Option<Instant>, now: Instant) -> bool {
 
 impl Daemon {
     fn stance(&self) -> Stance {
-        Stance { mode: self.config.mode.as_str(), state: self.state.host.as_str() }
+        Stance {
+            mode: self.config.mode.as_str(),
+            state: self.state.host.as_str(),
+        }
     }
 
     fn note(&mut self, body: crate::audit::record::Body) {
@@ -177,7 +189,8 @@ impl Daemon {
             if let Some(body) = self.health.set("audit", failure) {
                 log(if recovered { NOTICE } else { WARNING }, &body.detail);
                 let stance = self.stance();
-                self.recorder.note(stance, crate::audit::record::Body::Health(body));
+                self.recorder
+                    .note(stance, crate::audit::record::Body::Health(body));
             }
         }
     }

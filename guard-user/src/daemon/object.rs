@@ -19,7 +19,10 @@ impl Daemon {
     pub(super) fn object_of(&self, event: &DenialEvent) -> Object {
         let mut object = enrich::object(event);
         let kind = u32::from(event.device_kind);
-        if let Some(known) = self.surveyed.get(DeviceKey { dev: event.dev, kind }) {
+        if let Some(known) = self.surveyed.get(DeviceKey {
+            dev: event.dev,
+            kind,
+        }) {
             object.name = known.name.to_string();
             object.diskseq = known.entry.disk_seq;
             object.why = known.why.iter().map(ToString::to_string).collect();
@@ -45,7 +48,11 @@ fn read_block(roots: &Roots, object: &mut Object) {
     }
     // A partition's disk is the directory above it.
     let is_partition = directory.join("partition").exists();
-    let disk = if is_partition { directory.parent().unwrap_or(&directory) } else { &directory };
+    let disk = if is_partition {
+        directory.parent().unwrap_or(&directory)
+    } else {
+        &directory
+    };
     let read = |name: &str| {
         let text = fs::read_to_string(disk.join(name)).ok()?;
         let text = text.trim().to_owned();
@@ -58,7 +65,9 @@ fn read_block(roots: &Roots, object: &mut Object) {
         object.serial = read("serial").or_else(|| read("device/serial"));
     }
     if object.diskseq == 0 {
-        object.diskseq = read("diskseq").and_then(|text| text.parse().ok()).unwrap_or(0);
+        object.diskseq = read("diskseq")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
     }
     let stack = stack(roots, &directory);
     let numbers: HashSet<&str> = stack.iter().map(|(_, number)| number.as_str()).collect();
@@ -76,24 +85,39 @@ fn stack(roots: &Roots, start: &Path) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut left = vec![start.to_owned()];
     while let Some(directory) = left.pop() {
-        let Some(name) = directory.file_name() else { continue };
+        let Some(name) = directory.file_name() else {
+            continue;
+        };
         let name = name.to_string_lossy().replace('!', "/");
-        let Ok(number) = fs::read_to_string(directory.join("dev")) else { continue };
+        let Ok(number) = fs::read_to_string(directory.join("dev")) else {
+            continue;
+        };
         if found.iter().any(|(known, _)| *known == name) || found.len() == STACK_MAX {
             continue;
         }
         found.push((name, number.trim().to_owned()));
         for kind in ["slaves", "holders"] {
-            let Ok(entries) = fs::read_dir(directory.join(kind)) else { continue };
+            let Ok(entries) = fs::read_dir(directory.join(kind)) else {
+                continue;
+            };
             for entry in entries.flatten() {
-                left.extend(fs::canonicalize(roots.sys.join("class/block").join(entry.file_name())));
+                left.extend(fs::canonicalize(
+                    roots.sys.join("class/block").join(entry.file_name()),
+                ));
             }
         }
         if directory.join("partition").exists() {
             left.extend(directory.parent().map(Path::to_owned));
-        } else if directory == start && let Ok(entries) = fs::read_dir(&directory) {
+        } else if directory == start
+            && let Ok(entries) = fs::read_dir(&directory)
+        {
             let is_partition = |path: &Path| path.join("partition").exists();
-            left.extend(entries.flatten().map(|entry| entry.path()).filter(|path| is_partition(path)));
+            left.extend(
+                entries
+                    .flatten()
+                    .map(|entry| entry.path())
+                    .filter(|path| is_partition(path)),
+            );
         }
     }
     found.sort();
@@ -101,7 +125,9 @@ fn stack(roots: &Roots, start: &Path) -> Vec<(String, String)> {
 }
 
 fn mounts(roots: &Roots, numbers: &HashSet<&str>) -> Vec<String> {
-    let Ok(table) = MountTable::read(roots, "self") else { return Vec::new() };
+    let Ok(table) = MountTable::read(roots, "self") else {
+        return Vec::new();
+    };
     let mut points: Vec<String> = table
         .mounts()
         .iter()
@@ -131,7 +157,13 @@ mod tests {
             }
         }
         let volume = sys.join("devices/virtual/dm-0");
-        for directory in [disk.join("sda1/holders"), volume.join("slaves"), sys.join("class/block"), sys.join("dev/block"), disk.join("device")] {
+        for directory in [
+            disk.join("sda1/holders"),
+            volume.join("slaves"),
+            sys.join("class/block"),
+            sys.join("dev/block"),
+            disk.join("device"),
+        ] {
             fs::create_dir_all(directory).expect("made");
         }
         fs::write(volume.join("dev"), "253:0").expect("written");
@@ -148,7 +180,10 @@ mod tests {
             "22 1 253:0 / /srv/data rw - xfs /dev/dm-0 rw\n23 1 0:5 / /proc rw - proc proc rw\n",
         )
         .expect("written");
-        let mut object = Object { dev: "8:1".into(), ..Object::default() };
+        let mut object = Object {
+            dev: "8:1".into(),
+            ..Object::default()
+        };
         read_block(&Roots::under(root.path()), &mut object);
         assert_eq!(object.name, "sda1");
         assert_eq!(object.stack, ["dm-0", "sda"]);

@@ -22,7 +22,10 @@ const INTERNAL: u8 = 70;
 const TRY_AGAIN: u8 = 75;
 
 fn refused(exit: u8, message: impl Into<String>) -> Answer {
-    Answer::Refused { exit, message: message.into() }
+    Answer::Refused {
+        exit,
+        message: message.into(),
+    }
 }
 
 fn failed(error: &kernel::GuardError) -> Answer {
@@ -101,8 +104,15 @@ impl Daemon {
             .iter()
             .map(|database| format!("{} {}", database.name, database.pid))
             .collect();
-        let who = if living.is_empty() { "a database".to_owned() } else { living.join(", ") };
-        Some((TRY_AGAIN, format!("{who} lives on this host; stop it first, then release")))
+        let who = if living.is_empty() {
+            "a database".to_owned()
+        } else {
+            living.join(", ")
+        };
+        Some((
+            TRY_AGAIN,
+            format!("{who} lives on this host; stop it first, then release"),
+        ))
     }
 
     fn why_not_forget(&self, device: &str) -> Option<(u8, String)> {
@@ -119,12 +129,21 @@ impl Daemon {
             let reason = known.why.iter().find(|why| is_live(why))?;
             remembered.then(|| reason.to_string())
         });
-        live.map(|reason| (TRY_AGAIN, format!("{device} {reason}; stop the database first")))
+        live.map(|reason| {
+            (
+                TRY_AGAIN,
+                format!("{device} {reason}; stop the database first"),
+            )
+        })
     }
 
     fn is_marked(&self, device: &str) -> bool {
         let marks = &self.state.marks;
-        marks.devices.iter().chain(&marks.data).any(|marked| means(device, marked))
+        marks
+            .devices
+            .iter()
+            .chain(&marks.data)
+            .any(|marked| means(device, marked))
     }
 
     /// Remembered identities that a person means by a path, a name, a WWID or a serial number:
@@ -138,9 +157,14 @@ impl Daemon {
         let name = name.as_deref().unwrap_or(text);
         let direct = |identity: &DeviceIdentity| {
             identity.name == name
-                || [&identity.wwid, &identity.serial, &identity.partuuid, &identity.stack_uuid]
-                    .into_iter()
-                    .any(|id| id.as_deref() == Some(text))
+                || [
+                    &identity.wwid,
+                    &identity.serial,
+                    &identity.partuuid,
+                    &identity.stack_uuid,
+                ]
+                .into_iter()
+                .any(|id| id.as_deref() == Some(text))
         };
         let named: Vec<&DeviceIdentity> = remembered.iter().filter(|one| direct(one)).collect();
         let same_drive = |one: &DeviceIdentity, other: &DeviceIdentity| {
@@ -149,15 +173,28 @@ impl Daemon {
         };
         remembered
             .iter()
-            .filter(|one| named.iter().any(|named| one == named || same_drive(one, named)))
+            .filter(|one| {
+                named
+                    .iter()
+                    .any(|named| one == named || same_drive(one, named))
+            })
             .cloned()
             .collect()
     }
 
     fn forget(&mut self, device: &str, forgotten: &[DeviceIdentity]) -> Answer {
-        self.state.memory.remembered.retain(|identity| !forgotten.contains(identity));
-        self.state.marks.devices.retain(|marked| !means(device, marked));
-        self.state.marks.data.retain(|marked| !means(device, marked));
+        self.state
+            .memory
+            .remembered
+            .retain(|identity| !forgotten.contains(identity));
+        self.state
+            .marks
+            .devices
+            .retain(|marked| !means(device, marked));
+        self.state
+            .marks
+            .data
+            .retain(|marked| !means(device, marked));
         self.save_state();
         self.survey("a device was released");
         self.settle("a device was released");
@@ -168,7 +205,10 @@ impl Daemon {
     fn release_host(&mut self) -> Answer {
         match self.try_release_host() {
             Ok(HostState::Idle) => Answer::Done(format!("{} is released: idle", node_name())),
-            Ok(_) => refused(TRY_AGAIN, "a database was started meanwhile; the host stays armed"),
+            Ok(_) => refused(
+                TRY_AGAIN,
+                "a database was started meanwhile; the host stays armed",
+            ),
             Err(error) => failed(&error),
         }
     }
@@ -178,15 +218,24 @@ impl Daemon {
         // the kernel half goes on refusing whatever is written here.
         let released_gen = self.guard.arm_word(ArmWord::ArmGen)?;
         let tasks = self.guard.tasks()?;
-        if tasks.iter().any(|(pid, entry)| entry.engine != 0 && self.is_alive(*pid, entry)) {
+        if tasks
+            .iter()
+            .any(|(pid, entry)| entry.engine != 0 && self.is_alive(*pid, entry))
+        {
             return Ok(HostState::Armed);
         }
         self.state.memory = Memory::default();
         self.state.data_seen = false;
         self.state.memory_lost = false;
         let executables = std::mem::take(&mut self.state.marks.executables);
-        self.state.marks = Marks { executables, ..Marks::default() };
-        let policy = Policy { released_gen, ..self.guard.policy()? };
+        self.state.marks = Marks {
+            executables,
+            ..Marks::default()
+        };
+        let policy = Policy {
+            released_gen,
+            ..self.guard.policy()?
+        };
         self.guard.set_policy(&policy)?;
         self.set_health("state-lost", None);
         if self.guard.is_enforcing()? {
@@ -209,7 +258,11 @@ impl Daemon {
         if let Some(why) = self.why_not_mark(target) {
             return refused(NO_INPUT, why);
         }
-        let record = Mark { by, what: what.to_owned(), object: object.clone() };
+        let record = Mark {
+            by,
+            what: what.to_owned(),
+            object: object.clone(),
+        };
         if let Err(answer) = self.record_first(Body::Mark(record)) {
             return answer;
         }
@@ -217,7 +270,9 @@ impl Daemon {
             Ok(()) => {
                 log(NOTICE, &format!("marked {what} {object}"));
                 let state = self.state.host.as_str();
-                Answer::Done(format!("{what} {object} is marked as critical; the host is {state}"))
+                Answer::Done(format!(
+                    "{what} {object} is marked as critical; the host is {state}"
+                ))
             }
             Err(error) => failed(&error),
         }
@@ -253,9 +308,15 @@ impl Daemon {
                 let entry = known.map(|(_, entry)| *entry).unwrap_or_default();
                 // Held before tracked: there is no moment at which it counts and is not guarded.
                 self.hold()?;
-                self.guard.track_task(*pid, TaskEntry { engine: engine as u32, ..entry })?;
+                self.guard.track_task(
+                    *pid,
+                    TaskEntry {
+                        engine: engine as u32,
+                        ..entry
+                    },
+                )?;
                 if let Some(process) = host::inspect(&self.roots, *pid, engine) {
-                    self.state.data_seen |= !super::life::data_of(&process).is_empty();
+                    self.state.data_seen |= super::life::may_have_data(&process);
                 }
             }
             MarkTarget::Data(path) => self.mark_data(|marks| &mut marks.data, path)?,
@@ -288,7 +349,10 @@ impl Daemon {
 
 /// A database that runs now.
 fn is_live(why: &Why) -> bool {
-    matches!(why, Why::Data { pid: Some(_), .. } | Why::RawData { pid: Some(_), .. })
+    matches!(
+        why,
+        Why::Data { pid: Some(_), .. } | Why::RawData { pid: Some(_), .. }
+    )
 }
 
 /// True where a person who says `typed` means what was marked: the same path, or another path to
@@ -306,9 +370,14 @@ fn add(list: &mut Vec<std::path::PathBuf>, path: &Path) {
 }
 
 fn describe(identity: &DeviceIdentity) -> String {
-    let id = [&identity.wwid, &identity.serial, &identity.stack_uuid, &identity.partuuid]
-        .into_iter()
-        .find_map(Option::as_deref)
-        .unwrap_or("no identifier");
+    let id = [
+        &identity.wwid,
+        &identity.serial,
+        &identity.stack_uuid,
+        &identity.partuuid,
+    ]
+    .into_iter()
+    .find_map(Option::as_deref)
+    .unwrap_or("no identifier");
     format!("{} ({id}): {}", identity.name, identity.why)
 }

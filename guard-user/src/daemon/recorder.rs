@@ -67,7 +67,9 @@ impl Recorder {
 
     /// The balance of what is written.
     pub fn account(&self) -> Account {
-        self.log.as_ref().map_or_else(|| Account::new(&*self.epoch), |log| log.account().clone())
+        self.log
+            .as_ref()
+            .map_or_else(|| Account::new(&*self.epoch), |log| log.account().clone())
     }
 
     /// True, once, for an event that an earlier controller has written and not consumed.
@@ -120,7 +122,9 @@ impl Recorder {
         if self.log.is_none() {
             self.open(stance)?;
         }
-        let Some(log) = self.log.as_mut() else { return Ok(Vec::new()) };
+        let Some(log) = self.log.as_mut() else {
+            return Ok(Vec::new());
+        };
         let mut drafts: Vec<Draft> = self.waiting.iter().cloned().collect();
         if self.forgotten > 0 {
             let gap = Gap {
@@ -147,7 +151,10 @@ mod tests {
     use crate::audit::record::Stop;
     use std::fs;
 
-    const STANCE: Stance = Stance { mode: "enforce", state: "idle" };
+    const STANCE: Stance = Stance {
+        mode: "enforce",
+        state: "idle",
+    };
 
     fn body(why: &str) -> Body {
         Body::Stop(Stop { why: why.into() })
@@ -155,7 +162,9 @@ mod tests {
 
     fn lines(path: &std::path::Path) -> Vec<Record> {
         let text = fs::read_to_string(path).expect("a log");
-        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a record"))
+            .collect()
     }
 
     #[test]
@@ -163,18 +172,27 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let blocked = dir.path().join("log");
         fs::write(&blocked, b"a file where the directory should be").expect("written");
-        let context =
-            Context { boot_id: "b".into(), machine_id: "m".into(), host: "db7".into() };
+        let context = Context {
+            boot_id: "b".into(),
+            machine_id: "m".into(),
+            host: "db7".into(),
+        };
         let path = blocked.join("audit.jsonl");
         let mut recorder = Recorder::new(path.clone(), context, "e".into(), STANCE);
         assert!(recorder.failure().is_some());
         recorder.note(STANCE, body("one"));
-        assert!(recorder.write(vec![Draft::now(STANCE, body("ring"))], STANCE).is_none());
+        assert!(
+            recorder
+                .write(vec![Draft::now(STANCE, body("ring"))], STANCE)
+                .is_none()
+        );
         for _ in 0..WAITING {
             recorder.note(STANCE, body("more"));
         }
         fs::remove_file(&blocked).expect("removed");
-        let written = recorder.write(vec![Draft::now(STANCE, body("ring"))], STANCE).expect("works");
+        let written = recorder
+            .write(vec![Draft::now(STANCE, body("ring"))], STANCE)
+            .expect("works");
         assert_eq!(recorder.failure(), None);
         assert_eq!(written.len(), 1);
         assert_eq!(written[0].body, body("ring"));

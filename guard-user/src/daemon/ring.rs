@@ -34,7 +34,10 @@ impl Daemon {
                 .collect();
             let groups = coalesce(&fresh);
             let databases = self.databases();
-            let drafts = groups.iter().map(|group| self.denial_draft(group, &databases)).collect();
+            let drafts = groups
+                .iter()
+                .map(|group| self.denial_draft(group, &databases))
+                .collect();
             let stance = self.stance();
             let written = self.recorder.write(drafts, stance);
             self.mind_the_log();
@@ -64,7 +67,11 @@ impl Daemon {
         let mut denial = enrich::denial(&self.sources, event, object, databases.to_vec());
         denial.count = group.len() as u64;
         denial.repeats = group[1..].iter().map(|event| enrich::key(event)).collect();
-        Draft { boot_ns: event.boot_ns, stance: self.stance(), body: Body::Denial(Box::new(denial)) }
+        Draft {
+            boot_ns: event.boot_ns,
+            stance: self.stance(),
+            body: Body::Denial(Box::new(denial)),
+        }
     }
 
     /// Follows every start and end of a critical process that waits.
@@ -79,9 +86,14 @@ impl Daemon {
             // First what protects: remember, classify. Doing it twice does no harm.
             self.follow_lifecycle(&events);
             events.retain(|event| {
-                !self.recorder.has_recorded_lifecycle((event.boot_ns, event.pid))
+                !self
+                    .recorder
+                    .has_recorded_lifecycle((event.boot_ns, event.pid))
             });
-            let drafts = events.iter().map(|event| self.lifecycle_draft(event)).collect();
+            let drafts = events
+                .iter()
+                .map(|event| self.lifecycle_draft(event))
+                .collect();
             let stance = self.stance();
             let written = self.recorder.write(drafts, stance);
             self.mind_the_log();
@@ -95,16 +107,25 @@ impl Daemon {
 
     fn lifecycle_draft(&self, event: &LifecycleEvent) -> Draft {
         let kind = LifecycleKind::from_u8(event.kind);
-        let process = self.processes.iter().find(|process| process.pid == event.pid);
+        let process = self
+            .processes
+            .iter()
+            .find(|process| process.pid == event.pid);
         let body = Body::Process(CriticalProcess {
             change: kind.map_or("unknown", LifecycleKind::as_str).to_owned(),
             pid: event.pid,
-            engine: Engine::from_u8(event.engine).map_or("unknown", Engine::as_str).to_owned(),
+            engine: Engine::from_u8(event.engine)
+                .map_or("unknown", Engine::as_str)
+                .to_owned(),
             comm: comm(&event.comm),
             data: process.map(super::life::data_of).unwrap_or_default(),
             event_boot_ns: event.boot_ns,
         });
-        Draft { boot_ns: event.boot_ns, stance: self.stance(), body }
+        Draft {
+            boot_ns: event.boot_ns,
+            stance: self.stance(),
+            body,
+        }
     }
 
     /// Compares the kernel's counters with the log and tells what is in neither.
@@ -118,7 +139,10 @@ impl Daemon {
         };
         self.set_health("counters", None);
         if counters.tasks_full > 0 {
-            let text = format!("{} critical processes did not fit into the kernel's table; they are guarded, but may be missing in status", counters.tasks_full);
+            let text = format!(
+                "{} critical processes did not fit into the kernel's table; they are guarded, but may be missing in status",
+                counters.tasks_full
+            );
             self.set_health("tasks", Some(text));
         }
         let kernel = KernelCount {
@@ -129,18 +153,34 @@ impl Daemon {
         let account = self.recorder.account();
         let dropped = account.newly_dropped(kernel);
         if dropped > 0 {
-            self.gap("dropped", dropped, "events that found the kernel's ring full");
+            self.gap(
+                "dropped",
+                dropped,
+                "events that found the kernel's ring full",
+            );
         }
         let lifecycle = account.newly_dropped_lifecycle(kernel);
         if lifecycle > 0 {
-            self.gap("lifecycle", lifecycle, "starts or ends of critical processes that found the kernel's ring full");
+            self.gap(
+                "lifecycle",
+                lifecycle,
+                "starts or ends of critical processes that found the kernel's ring full",
+            );
             self.refresh_processes("events were lost");
         }
-        let missing = if ring_is_empty { account.newly_missing(kernel) } else { 0 };
+        let missing = if ring_is_empty {
+            account.newly_missing(kernel)
+        } else {
+            0
+        };
         if missing == 0 {
             self.due.reconcile = None;
         } else if super::passed(&mut self.due.reconcile, Instant::now()) {
-            self.gap("missing", missing, "events that the kernel half has counted and nobody has found");
+            self.gap(
+                "missing",
+                missing,
+                "events that the kernel half has counted and nobody has found",
+            );
         } else if self.due.reconcile.is_none() {
             self.due.reconcile = Some(Instant::now() + ON_ITS_WAY);
         }
@@ -148,7 +188,11 @@ impl Daemon {
 
     fn gap(&mut self, what: &str, lost: u64, detail: &str) {
         log(WARNING, &format!("gap in the audit log: {lost} {detail}"));
-        self.note(Body::Gap(Gap { what: what.to_owned(), lost, detail: detail.to_owned() }));
+        self.note(Body::Gap(Gap {
+            what: what.to_owned(),
+            lost,
+            detail: detail.to_owned(),
+        }));
     }
 }
 
@@ -156,7 +200,10 @@ impl Daemon {
 fn coalesce(events: &[DenialEvent]) -> Vec<Vec<&DenialEvent>> {
     let mut groups: Vec<Vec<&DenialEvent>> = Vec::new();
     for event in events {
-        match groups.iter_mut().find(|group| enrich::same_act(group[0], event)) {
+        match groups
+            .iter_mut()
+            .find(|group| enrich::same_act(group[0], event))
+        {
             Some(group) => group.push(event),
             None => groups.push(vec![event]),
         }
@@ -165,8 +212,16 @@ fn coalesce(events: &[DenialEvent]) -> Vec<Vec<&DenialEvent>> {
 }
 
 fn journal_line(record: &Record, denial: &Denial) -> String {
-    let word = if denial.decision == "deny" { "refused" } else { "would refuse" };
-    let times = if denial.count > 1 { format!(" ({} times)", denial.count) } else { String::new() };
+    let word = if denial.decision == "deny" {
+        "refused"
+    } else {
+        "would refuse"
+    };
+    let times = if denial.count > 1 {
+        format!(" ({} times)", denial.count)
+    } else {
+        String::new()
+    };
     crate::audit::names::printable(&format!(
         "{word} {}: {} to {}, {}{times}; pid {} ({}), {}",
         record.event.as_deref().unwrap_or("-"),
@@ -180,6 +235,42 @@ fn journal_line(record: &Record, denial: &Denial) -> String {
 }
 
 fn comm(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::enrich::tests::event;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever repeats and however it is mixed, every event is in exactly one group, and
+        /// only the same act is in a group with it.
+        #[test]
+        fn nothing_is_lost_in_groups(devices in prop::collection::vec(0u32..4, 0..60)) {
+            let one = event();
+            let events: Vec<DenialEvent> = (1u64..)
+                .zip(&devices)
+                .map(|(boot_ns, dev)| {
+                    let mut event = one;
+                    (event.boot_ns, event.dev) = (boot_ns, *dev);
+                    event
+                })
+                .collect();
+            let groups = coalesce(&events);
+            let mut seen: Vec<u64> = groups.iter().flatten().map(|event| event.boot_ns).collect();
+            seen.sort_unstable();
+            prop_assert!(seen.into_iter().eq(1..=devices.len() as u64));
+            prop_assert!(groups.len() <= 4);
+            for group in &groups {
+                prop_assert!(group.iter().all(|event| event.dev == group[0].dev));
+                prop_assert!(group.is_sorted_by_key(|event| event.boot_ns));
+            }
+        }
+    }
 }

@@ -21,8 +21,13 @@ impl Notify {
             Some(name) => Some((UnixDatagram::unbound()?, address(&name)?)),
             None => None,
         };
-        let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let meant_for_us = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let number = |name| {
+            std::env::var(name)
+                .ok()
+                .and_then(|text| text.parse::<u64>().ok())
+        };
+        let meant_for_us =
+            number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = number("WATCHDOG_USEC")
             .filter(|usec| meant_for_us && *usec > 0 && socket.is_some())
             // sd_watchdog_enabled(3): half the time is what it recommends.
@@ -47,7 +52,10 @@ fn address(name: &OsStr) -> io::Result<SocketAddr> {
     match name.as_bytes() {
         [b'@', abstract_name @ ..] => SocketAddr::from_abstract_name(abstract_name),
         [b'/', ..] => SocketAddr::from_pathname(name),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "NOTIFY_SOCKET names no unix socket")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "NOTIFY_SOCKET names no unix socket",
+        )),
     }
 }
 
@@ -57,7 +65,10 @@ mod tests {
 
     fn heard(at: &OsStr, bound: &UnixDatagram) -> String {
         let notify = Notify {
-            socket: Some((UnixDatagram::unbound().expect("a socket"), address(at).expect("an address"))),
+            socket: Some((
+                UnixDatagram::unbound().expect("a socket"),
+                address(at).expect("an address"),
+            )),
             watchdog: None,
         };
         notify.send("READY=1");

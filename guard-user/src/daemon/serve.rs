@@ -42,7 +42,10 @@ impl Daemon {
                 let by = actor::of_client(&self.sources, client.pid, client.uid);
                 self.mark(target, by)
             }
-            Request::Release { device, confirm_host } => {
+            Request::Release {
+                device,
+                confirm_host,
+            } => {
                 let by = actor::of_client(&self.sources, client.pid, client.uid);
                 self.release(device.as_deref(), confirm_host, by)
             }
@@ -50,7 +53,11 @@ impl Daemon {
     }
 
     fn status(&mut self) -> Status {
-        if self.self_test.as_ref().is_none_or(|(when, _)| when.elapsed() > FRESH) {
+        if self
+            .self_test
+            .as_ref()
+            .is_none_or(|(when, _)| when.elapsed() > FRESH)
+        {
             self.prove();
         }
         self.settle("looked at for a status");
@@ -77,7 +84,13 @@ impl Daemon {
             problems,
             databases: self.databases(),
             devices: self.counts(),
-            protected: self.surveyed.devices.iter().filter(shown).map(device).collect(),
+            protected: self
+                .surveyed
+                .devices
+                .iter()
+                .filter(shown)
+                .map(device)
+                .collect(),
             audit: AuditStatus {
                 path: log_path().to_owned(),
                 recorded: account.recorded,
@@ -89,7 +102,13 @@ impl Daemon {
     }
 
     fn counts(&self) -> DeviceCounts {
-        let count = |class| self.surveyed.devices.iter().filter(|one| one.class() == class).count();
+        let count = |class| {
+            self.surveyed
+                .devices
+                .iter()
+                .filter(|one| one.class() == class)
+                .count()
+        };
         DeviceCounts {
             protected: count(DeviceClass::Protected),
             free: count(DeviceClass::Free),
@@ -100,7 +119,12 @@ impl Daemon {
     fn devices(&self) -> Answer {
         let inventory = match Inventory::scan(&self.roots) {
             Ok(inventory) => inventory,
-            Err(error) => return Answer::Refused { exit: 70, message: error.to_string() },
+            Err(error) => {
+                return Answer::Refused {
+                    exit: 70,
+                    message: error.to_string(),
+                };
+            }
         };
         let mut devices: Vec<Device> = self.surveyed.devices.iter().map(device).collect();
         let places: HashMap<String, usize> = devices
@@ -109,14 +133,20 @@ impl Daemon {
             .map(|(at, device)| (format!("{} {}", device.kind, device.dev), at))
             .collect();
         let name = |index: &u32| {
-            inventory.devices().get(*index as usize).map(|below| below.name.to_string())
+            inventory
+                .devices()
+                .get(*index as usize)
+                .map(|below| below.name.to_string())
         };
         for block in inventory.devices() {
             let number = enrich::dev_text(block.dev);
-            let at = places.get(&format!("block {number}")).copied().unwrap_or_else(|| {
-                devices.push(unknown(&block.name, number));
-                devices.len() - 1
-            });
+            let at = places
+                .get(&format!("block {number}"))
+                .copied()
+                .unwrap_or_else(|| {
+                    devices.push(unknown(&block.name, number));
+                    devices.len() - 1
+                });
             devices[at].below = block.below.iter().filter_map(name).collect();
             devices[at].bytes = block.sectors.saturating_mul(512);
         }
@@ -131,14 +161,22 @@ impl Daemon {
 
     fn check(&mut self, op: &str, objects: &[std::path::PathBuf]) -> Answer {
         let Some(op) = Op::parse(op) else {
-            return Answer::Refused { exit: 3, message: format!("'{op}' is no operation class") };
+            return Answer::Refused {
+                exit: 3,
+                message: format!("'{op}' is no operation class"),
+            };
         };
         // What the kernel half says now, not what was last thought.
         self.settle("asked whether something would be allowed");
         if objects.is_empty() {
             return Answer::Check(vec![self.check_host(op)]);
         }
-        Answer::Check(objects.iter().map(|object| self.check_object(op, object)).collect())
+        Answer::Check(
+            objects
+                .iter()
+                .map(|object| self.check_object(op, object))
+                .collect(),
+        )
     }
 
     fn check_host(&self, op: Op) -> Checked {
@@ -172,7 +210,11 @@ impl Daemon {
 
     fn check_object(&self, op: Op, path: &Path) -> Checked {
         let object = path.display().to_string();
-        let unknown = |why: String| Checked { object: object.clone(), verdict: Verdict::Unknown, why };
+        let unknown = |why: String| Checked {
+            object: object.clone(),
+            verdict: Verdict::Unknown,
+            why,
+        };
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => return unknown(format!("cannot be looked at: {error}")),
@@ -194,25 +236,37 @@ impl Daemon {
         if key.kind == DeviceKind::Char as u32 && entry.is_none() && known.is_none() {
             return unknown("is not a device that passes commands to a drive".to_owned());
         }
-        let reason = known.and_then(|device| device.why.first()).map(ToString::to_string);
+        let reason = known
+            .and_then(|device| device.why.first())
+            .map(ToString::to_string);
         let (verdict, mut why) = if allowed(op, entry) {
-            (Verdict::Allowed, reason.unwrap_or_else(|| "free".to_owned()))
+            (
+                Verdict::Allowed,
+                reason.unwrap_or_else(|| "free".to_owned()),
+            )
         } else {
-            let word = if entry.is_none() { "not classified yet" } else { "protected" };
-            (self.while_in_force(), reason.unwrap_or_else(|| word.to_owned()))
+            let word = if entry.is_none() {
+                "not classified yet"
+            } else {
+                "protected"
+            };
+            (
+                self.while_in_force(),
+                reason.unwrap_or_else(|| word.to_owned()),
+            )
         };
         if verdict != Verdict::Allowed && self.config.mode == guard_abi::Mode::Observe {
             why.push_str(" (mode observe: it would be recorded, not refused)");
-            return Checked { object, verdict: Verdict::Allowed, why };
+            return Checked {
+                object,
+                verdict: Verdict::Allowed,
+                why,
+            };
         }
-        Checked { object, verdict, why }
-    }
-
-    /// A wake-up is an opportunity: the canary is attacked if that was some time ago.
-    pub(super) fn prove_sometimes(&mut self) {
-        const SOME_TIME: Duration = Duration::from_mins(1);
-        if self.self_test.as_ref().is_none_or(|(when, _)| when.elapsed() > SOME_TIME) {
-            self.prove();
+        Checked {
+            object,
+            verdict,
+            why,
         }
     }
 }
@@ -224,7 +278,10 @@ fn allowed(op: Op, entry: Option<DeviceEntry>) -> bool {
         return false;
     }
     // On a free device of a protected drive, what reaches the whole drive is refused.
-    let reaches_drive = matches!(op, Op::Passthrough | Op::Partition | Op::Firmware | Op::Detach);
+    let reaches_drive = matches!(
+        op,
+        Op::Passthrough | Op::Partition | Op::Firmware | Op::Detach
+    );
     entry.flags & device_flag::DISK_PROTECTED == 0 || !reaches_drive
 }
 
@@ -235,7 +292,12 @@ fn device(known: &Classified) -> Device {
     };
     Device {
         name,
-        kind: if known.key.kind == DeviceKind::Char as u32 { "char" } else { "block" }.to_owned(),
+        kind: if known.key.kind == DeviceKind::Char as u32 {
+            "char"
+        } else {
+            "block"
+        }
+        .to_owned(),
         dev: enrich::dev_text(known.key.dev),
         class: known.class().as_str().to_owned(),
         flags: names::device_flags(known.entry.flags),
@@ -265,7 +327,11 @@ mod tests {
     #[test]
     fn what_is_free_is_allowed() {
         let entry = |class: DeviceClass, flags| {
-            Some(DeviceEntry { class: class as u32, flags, ..DeviceEntry::default() })
+            Some(DeviceEntry {
+                class: class as u32,
+                flags,
+                ..DeviceEntry::default()
+            })
         };
         let shares = entry(DeviceClass::Free, device_flag::DISK_PROTECTED);
         for op in Op::ALL.iter().copied() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use guard_abi::{Engine, Mode, Policy, RELEASED_NEVER, maps};
+use guard_abi::{Mode, Policy, RELEASED_NEVER, maps};
 
 use super::recorder::Recorder;
 use super::{Daemon, Due, End, INFO, NOTICE, WARNING, health::Health, log};
@@ -37,11 +37,19 @@ fn still_guarding() -> &'static str {
 
 fn internal(error: GuardError) -> kernel::Problem {
     let next = "look at the journal of dbguard.service";
-    kernel::Problem::fatal(kernel::ProblemKind::Internal, "reading the loaded guard", error, next)
+    kernel::Problem::fatal(
+        kernel::ProblemKind::Internal,
+        "reading the loaded guard",
+        error,
+        next,
+    )
 }
 
 fn end_of(problem: &kernel::Problem) -> End {
-    End { exit: problem.kind.exit_code(), message: format!("{problem}{}", still_guarding()) }
+    End {
+        exit: problem.kind.exit_code(),
+        message: format!("{problem}{}", still_guarding()),
+    }
 }
 
 /// Names the maps that count: this boot, and the pin of the counters, which new maps have anew.
@@ -49,7 +57,12 @@ pub fn epoch(boot_id: &str) -> String {
     use std::os::unix::fs::MetadataExt;
     match std::fs::metadata(pin::map(maps::COUNTERS)) {
         Ok(metadata) => {
-            format!("{boot_id}/{}/{}.{:09}", metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+            format!(
+                "{boot_id}/{}/{}.{:09}",
+                metadata.ino(),
+                metadata.ctime(),
+                metadata.ctime_nsec()
+            )
         }
         Err(_) => format!("{boot_id}/none"),
     }
@@ -57,7 +70,10 @@ pub fn epoch(boot_id: &str) -> String {
 
 /// Node name of this host.
 pub fn node_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Everything up to READY.
@@ -67,9 +83,15 @@ pub fn bring_up(config: Config) -> Result<Daemon, End> {
     let state_path = PathBuf::from(state::STATE_PATH);
     let remembered = recall(&state_path);
     let (guard, report) = Guard::start().map_err(|problem| end_of(&problem))?;
-    let mode_before = set_policy(&guard, &config, &remembered).map_err(|error| end_of(&internal(error)))?;
+    let mode_before =
+        set_policy(&guard, &config, &remembered).map_err(|error| end_of(&internal(error)))?;
+    let state_lost = remembered.problem.clone();
     let mut daemon = build(config, state_path, guard, report, remembered)?;
     daemon.record_start(mode_before);
+    if state_lost.is_some() {
+        daemon.set_health("state-lost", state_lost);
+        daemon.save_state();
+    }
     daemon.set_executables();
     match daemon.track_running() {
         Ok(found) if found > 0 => log(INFO, &format!("{found} database processes ran already")),
@@ -121,7 +143,12 @@ struct Remembered {
 
 fn recall(path: &Path) -> Remembered {
     let lost = |what: String| Remembered {
-        state: State { host: HostState::Held, data_seen: true, memory_lost: true, ..State::default() },
+        state: State {
+            host: HostState::Held,
+            data_seen: true,
+            memory_lost: true,
+            ..State::default()
+        },
         hold: true,
         problem: Some(format!(
             "{}: {what}; the host is held, and every device that is there now counts as one that carried data, until: dbguard release --confirm-host {}",
@@ -132,14 +159,20 @@ fn recall(path: &Path) -> Remembered {
     match state::load(path) {
         Loaded::Valid(state) => {
             let hold = state.host != HostState::Idle;
-            Remembered { state: *state, hold, problem: None }
+            Remembered {
+                state: *state,
+                hold,
+                problem: None,
+            }
         }
         Loaded::Absent if was_in_use_before() => {
             lost("missing, although the audit log says that this host was armed or held".to_owned())
         }
-        Loaded::Absent => {
-            Remembered { state: State::default(), hold: false, problem: None }
-        }
+        Loaded::Absent => Remembered {
+            state: State::default(),
+            hold: false,
+            problem: None,
+        },
         Loaded::Corrupt(why) => {
             let aside = state::set_aside(path)
                 .map(|aside| format!(" (kept as {})", aside.display()))
@@ -168,8 +201,16 @@ fn set_policy(guard: &Guard, config: &Config, remembered: &Remembered) -> kernel
         before.released_gen
     };
     let enforced_ops = Daemon::enforced_ops(config.mode);
-    guard.set_policy(&Policy { released_gen, enforced_ops, ..before })?;
-    Ok(if before.enforced_ops == 0 { Mode::Observe } else { Mode::Enforce })
+    guard.set_policy(&Policy {
+        released_gen,
+        enforced_ops,
+        ..before
+    })?;
+    Ok(if before.enforced_ops == 0 {
+        Mode::Observe
+    } else {
+        Mode::Enforce
+    })
 }
 
 fn build(
@@ -182,12 +223,21 @@ fn build(
     let boot_id = session::boot_id();
     let epoch = epoch(&boot_id);
     let machine_id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let context =
-        Context { boot_id, machine_id: machine_id.trim().to_owned(), host: node_name() };
-    let stance = Stance { mode: config.mode.as_str(), state: remembered.state.host.as_str() };
+    let context = Context {
+        boot_id,
+        machine_id: machine_id.trim().to_owned(),
+        host: node_name(),
+    };
+    let stance = Stance {
+        mode: config.mode.as_str(),
+        state: remembered.state.host.as_str(),
+    };
     let recorder = Recorder::new(log_path().to_owned(), context, epoch, stance);
     let ring = |error: GuardError| end_of(&internal(error));
-    let (denials, lifecycle) = (guard.denials().map_err(ring)?, guard.lifecycle().map_err(ring)?);
+    let (denials, lifecycle) = (
+        guard.denials().map_err(ring)?,
+        guard.lifecycle().map_err(ring)?,
+    );
     let roots = Roots::host();
     let mut daemon = Daemon {
         notifier: Notifier::new(&roots.proc),
@@ -212,20 +262,28 @@ fn build(
         due: Due::default(),
     };
     daemon.build_tables();
-    if let Some(problem) = remembered.problem {
-        daemon.set_health("state-lost", Some(problem));
-        daemon.save_state();
-    }
     Ok(daemon)
 }
 
 impl Daemon {
     fn record_start(&mut self, mode_before: Mode) {
         let report = &self.report;
-        let hooks = report.hooks.iter().filter(|hook| hook.attached).map(|hook| hook.name.clone());
-        let missing = report.hooks.iter().filter(|hook| !hook.attached).map(|hook| {
-            format!("{}: {}", hook.name, hook.why_missing.as_deref().unwrap_or("not attached"))
-        });
+        let hooks = report
+            .hooks
+            .iter()
+            .filter(|hook| hook.attached)
+            .map(|hook| hook.name.clone());
+        let missing = report
+            .hooks
+            .iter()
+            .filter(|hook| !hook.attached)
+            .map(|hook| {
+                format!(
+                    "{}: {}",
+                    hook.name,
+                    hook.why_missing.as_deref().unwrap_or("not attached")
+                )
+            });
         let start = Start {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -235,12 +293,27 @@ impl Daemon {
             hooks: hooks.collect(),
             missing: missing.collect(),
         };
-        let how = if start.adopted { "took over the loaded kernel half" } else { "loaded the kernel half" };
-        log(NOTICE, &format!("dbguard {} on {}: {how}, mode {}", start.version, start.kernel, self.config.mode.as_str()));
+        let how = if start.adopted {
+            "took over the loaded kernel half"
+        } else {
+            "loaded the kernel half"
+        };
+        log(
+            NOTICE,
+            &format!(
+                "dbguard {} on {}: {how}, mode {}",
+                start.version,
+                start.kernel,
+                self.config.mode.as_str()
+            ),
+        );
         let maps_kept = report.maps_kept;
         self.note(Body::Start(start));
         if maps_kept && mode_before != self.config.mode {
-            self.record_mode(mode_before, "the configuration was changed while the controller was down");
+            self.record_mode(
+                mode_before,
+                "the configuration was changed while the controller was down",
+            );
         }
     }
 
@@ -252,97 +325,5 @@ impl Daemon {
             to: to.to_owned(),
             why: why.to_owned(),
         }));
-    }
-
-    /// Tables of servers and tools from the built-in ones, the configuration and the marks.
-    pub(super) fn build_tables(&mut self) {
-        let mut engines = EngineTable::built_in();
-        for name in &self.config.engine_names {
-            engines.add_name(name, Engine::Custom);
-        }
-        for path in self.config.engine_executables.iter().chain(&self.state.marks.executables) {
-            engines.add_exe(path, Engine::Custom);
-        }
-        let mut tools = ToolTable::built_in();
-        for tool in &self.config.tools_disabled {
-            let file = Path::new(tool).file_name().map(|name| name.to_string_lossy());
-            if !tools.disable(file.as_deref().unwrap_or(tool)) {
-                log(WARNING, &format!("tools.disabled: there is no tool '{tool}'"));
-            }
-        }
-        for tool in &self.config.tools {
-            let grants = tool.grants.iter().fold(0, |bits, grant| bits | grant.bit());
-            tools.add(&tool.path, grants);
-        }
-        self.engines = engines;
-        self.tools = tools;
-    }
-
-    /// Reads the configuration again. One that cannot be used changes nothing.
-    pub(super) fn reload(&mut self) {
-        use crate::audit::record::ConfigRead;
-        match Config::read(Path::new("/")) {
-            Ok(config) => {
-                let before = std::mem::replace(&mut self.config, config);
-                let files: Vec<_> =
-                    self.config.files().iter().map(|file| file.display().to_string()).collect();
-                let detail = files.join(", ");
-                self.set_health("config", None);
-                self.note(Body::Config(ConfigRead { accepted: true, detail }));
-                self.apply_mode(before.mode);
-                self.build_tables();
-                self.set_executables();
-                if let Err(error) = self.track_running() {
-                    self.set_health("processes", Some(error.to_string()));
-                }
-                self.refresh_processes("the configuration was read again");
-            }
-            Err(error) => {
-                let detail = error.to_string();
-                self.set_health("config", Some(format!("{detail}; the one before stays in force")));
-                self.note(Body::Config(ConfigRead { accepted: false, detail }));
-            }
-        }
-    }
-
-    fn apply_mode(&mut self, before: Mode) {
-        let enforced_ops = Self::enforced_ops(self.config.mode);
-        let set = self
-            .guard
-            .policy()
-            .and_then(|policy| self.guard.set_policy(&Policy { enforced_ops, ..policy }));
-        self.set_health("policy", set.err().map(|error| error.to_string()));
-        if before != self.config.mode {
-            self.record_mode(before, "the configuration was changed");
-        }
-    }
-
-    /// Attacks the canary and looks at the links: enforcement is proved, not assumed.
-    pub(super) fn prove(&mut self) {
-        match self.guard.links_intact() {
-            Ok(hooks) => {
-                let holes: Vec<&str> = hooks
-                    .iter()
-                    .filter(|hook| hook.is_hole())
-                    .map(|hook| hook.name.as_str())
-                    .collect();
-                let problem = (!holes.is_empty()).then(|| {
-                    format!("hooks {} are not attached; run: systemctl restart dbguard", holes.join(", "))
-                });
-                self.report.hooks = hooks;
-                self.set_health("links", problem);
-            }
-            Err(error) => self.set_health("links", Some(error.to_string())),
-        }
-        match self.guard.self_test() {
-            Ok(test) => {
-                let problem = (!test.passed()).then(|| {
-                    format!("an attack on the canary was not refused ({test:?}); run: systemctl restart dbguard, and look at sysctl kernel.ftrace_enabled")
-                });
-                self.set_health("self-test", problem);
-                self.self_test = Some((std::time::Instant::now(), test));
-            }
-            Err(error) => self.set_health("self-test", Some(error.to_string())),
-        }
     }
 }

@@ -47,9 +47,10 @@ impl Daemon {
         let begun = Instant::now();
         self.due.survey = None;
         let outcome = self.try_survey();
-        let problem = outcome.as_ref().err().map(|error| {
-            format!("{error}; devices stay classified as they were before ({why})")
-        });
+        let problem = outcome
+            .as_ref()
+            .err()
+            .map(|error| format!("{error}; devices stay classified as they were before ({why})"));
         self.set_health("classification", problem);
         if self.surveyed.devices.len() > MANY {
             super::give_back_memory();
@@ -85,22 +86,41 @@ impl Daemon {
         for process in &self.processes {
             uses.add_process(process);
         }
-        for path in self.config.data_directories.iter().chain(&self.state.marks.data) {
+        for path in self
+            .config
+            .data_directories
+            .iter()
+            .chain(&self.state.marks.data)
+        {
             uses.add_marked_path(&self.roots, path);
         }
-        for path in self.config.raw_devices.iter().chain(&self.state.marks.devices) {
+        for path in self
+            .config
+            .raw_devices
+            .iter()
+            .chain(&self.state.marks.devices)
+        {
             if let Some(dev) = block_device(path) {
                 let name = "marked".to_owned();
-                uses.raw.push(RawUse { dev, engine: Engine::Custom, name, pid: None });
+                uses.raw.push(RawUse {
+                    dev,
+                    engine: Engine::Custom,
+                    name,
+                    pid: None,
+                });
             }
         }
         if self.state.memory_lost && !self.memory_rebuilt {
             let all = inventory.identities(Scope::Content);
             // Empty loop devices and card readers carry nothing.
-            let all = all.into_iter().filter(|identity| identity.sectors > 0).map(|mut identity| {
-                "may have carried data: the state file was lost".clone_into(&mut identity.why);
-                identity
-            });
+            let all =
+                all.into_iter()
+                    .filter(|identity| identity.sectors > 0)
+                    .map(|mut identity| {
+                        "may have carried data: the state file was lost"
+                            .clone_into(&mut identity.why);
+                        identity
+                    });
             self.remember(all.collect());
             self.memory_rebuilt = true;
         }
@@ -116,18 +136,27 @@ impl Daemon {
         }
         let policy = self.guard.policy()?;
         if policy.dm_major != classification.dm_major {
-            self.guard.set_policy(&Policy { dm_major: classification.dm_major, ..policy })?;
+            self.guard.set_policy(&Policy {
+                dm_major: classification.dm_major,
+                ..policy
+            })?;
         }
-        let wanted: Vec<(DeviceKey, DeviceEntry)> =
-            classification.devices.iter().map(|device| (device.key, device.entry)).collect();
+        let wanted: Vec<(DeviceKey, DeviceEntry)> = classification
+            .devices
+            .iter()
+            .map(|device| (device.key, device.entry))
+            .collect();
         let report = self.guard.sync_devices(&wanted)?;
         let no_room = (report.no_room > 0).then(|| {
-            format!("the kernel's table has no room for {} devices; they are refused like unknown ones", report.no_room)
+            format!(
+                "the kernel's table has no room for {} devices; they are refused like unknown ones",
+                report.no_room
+            )
         });
-        let doubts = (!classification.problems.is_empty()).then(|| classification.problems.join("; "));
+        let doubts =
+            (!classification.problems.is_empty()).then(|| classification.problems.join("; "));
         let identities = classification.critical_identities();
-        let arguments_changed =
-            classification.free_lv_arguments != self.surveyed.free_lv_arguments;
+        let arguments_changed = classification.free_lv_arguments != self.surveyed.free_lv_arguments;
         self.surveyed = classification;
         self.set_health("devices-table", no_room);
         self.set_health("topology", doubts);
@@ -142,7 +171,9 @@ impl Daemon {
     }
 
     fn remember(&mut self, identities: Vec<crate::topology::DeviceIdentity>) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         if self.state.memory.learn(identities, now) {
             self.save_state();
         }
@@ -163,8 +194,13 @@ impl Daemon {
 
     fn set_tools(&mut self) {
         let mounts = self.mount_table();
-        let tools = self.tools.resolve(Path::new("/"), &mounts, &self.surveyed.free_lv_arguments);
-        let problem = self.guard.set_tools(&tools.rules, &tools.verbs, &tools.arguments).err();
+        let tools = self
+            .tools
+            .resolve(Path::new("/"), &mounts, &self.surveyed.free_lv_arguments);
+        let problem = self
+            .guard
+            .set_tools(&tools.rules, &tools.verbs, &tools.arguments)
+            .err();
         self.set_health("tools", problem.map(|error| error.to_string()));
         self.watch_paths.extend(tools.watch);
         self.watch_paths.sort();
@@ -182,11 +218,15 @@ impl Daemon {
         let tracked = self.guard.tasks()?;
         let mut added = 0;
         for process in &running {
-            let known = tracked.iter().find(|(pid, _)| *pid == process.pid).map(|(_, entry)| *entry);
+            let known = tracked
+                .iter()
+                .find(|(pid, _)| *pid == process.pid)
+                .map(|(_, entry)| *entry);
             let entry = known.unwrap_or_default();
             if entry.engine == 0 {
                 let engine = process.engine as u32;
-                self.guard.track_task(process.pid, guard_abi::TaskEntry { engine, ..entry })?;
+                self.guard
+                    .track_task(process.pid, guard_abi::TaskEntry { engine, ..entry })?;
                 added += 1;
             }
         }
@@ -198,7 +238,10 @@ impl Daemon {
 pub fn block_device(path: &Path) -> Option<u32> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     let metadata = std::fs::metadata(path).ok()?;
-    metadata.file_type().is_block_device().then(|| kernel_dev(metadata.rdev()))
+    metadata
+        .file_type()
+        .is_block_device()
+        .then(|| kernel_dev(metadata.rdev()))
 }
 
 /// Files whose change means another picture of the host.

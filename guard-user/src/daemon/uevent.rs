@@ -15,8 +15,15 @@ const LONGEST: usize = 16 * 1024;
 /// A burst of thousands of devices should not overflow the socket; if it does, that is an event.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Subsystems whose events matter (`SUBSYSTEM=`).
-const SUBSYSTEMS: [&[u8]; 7] =
-    [b"block", b"bdi", b"nvme", b"nvme-generic", b"scsi_generic", b"bsg", b"nvme-subsystem"];
+const SUBSYSTEMS: [&[u8]; 7] = [
+    b"block",
+    b"bdi",
+    b"nvme",
+    b"nvme-generic",
+    b"scsi_generic",
+    b"bsg",
+    b"nvme-subsystem",
+];
 
 /// The socket.
 #[derive(Debug)]
@@ -39,7 +46,10 @@ impl Uevents {
             let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER);
         }
         bind(&fd, &SocketAddrNetlink::new(0, GROUPS))?;
-        Ok(Self { fd, buffer: vec![0; LONGEST] })
+        Ok(Self {
+            fd,
+            buffer: vec![0; LONGEST],
+        })
     }
 
     /// Reads all that waits; true where any of it matters.
@@ -67,7 +77,9 @@ impl AsFd for Uevents {
 fn concerns_disks(message: &[u8]) -> bool {
     // Both formats have NUL-separated KEY=VALUE strings; udev's follow a binary header.
     message.split(|&byte| byte == 0).any(|field| {
-        field.strip_prefix(b"SUBSYSTEM=").is_some_and(|name| SUBSYSTEMS.contains(&name))
+        field
+            .strip_prefix(b"SUBSYSTEM=")
+            .is_some_and(|name| SUBSYSTEMS.contains(&name))
     })
 }
 
@@ -77,9 +89,15 @@ mod tests {
 
     #[test]
     fn only_disks_matter() {
-        assert!(concerns_disks(b"add@/devices/x\0ACTION=add\0SUBSYSTEM=block\0SEQNUM=1\0"));
-        assert!(concerns_disks(b"libudev\0\xfe\xed\xca\xfe\x01\x02SUBSYS\0SUBSYSTEM=nvme\0"));
-        assert!(!concerns_disks(b"add@/x\0SUBSYSTEM=net\0NAME=SUBSYSTEM=block\0"));
+        assert!(concerns_disks(
+            b"add@/devices/x\0ACTION=add\0SUBSYSTEM=block\0SEQNUM=1\0"
+        ));
+        assert!(concerns_disks(
+            b"libudev\0\xfe\xed\xca\xfe\x01\x02SUBSYS\0SUBSYSTEM=nvme\0"
+        ));
+        assert!(!concerns_disks(
+            b"add@/x\0SUBSYSTEM=net\0NAME=SUBSYSTEM=block\0"
+        ));
         assert!(!concerns_disks(b""));
     }
 }

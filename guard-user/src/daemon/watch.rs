@@ -59,7 +59,11 @@ impl Executables {
     /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        Ok(Self { fd: inotify::init(flags)?, names: HashSet::new(), directories: HashSet::new() })
+        Ok(Self {
+            fd: inotify::init(flags)?,
+            names: HashSet::new(),
+            directories: HashSet::new(),
+        })
     }
 
     /// Watches these paths as well; those that cannot be watched are returned with the reason.
@@ -70,7 +74,9 @@ impl Executables {
             | inotify::WatchFlags::ONLYDIR;
         let mut failed = Vec::new();
         for path in paths {
-            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+                continue;
+            };
             self.names.insert(name.to_owned());
             if self.directories.contains(directory) || !directory.is_dir() {
                 continue;
@@ -93,7 +99,9 @@ impl Executables {
         loop {
             match reader.next() {
                 Ok(event) => {
-                    let name = event.file_name().map(|name| OsString::from_vec(name.to_bytes().to_vec()));
+                    let name = event
+                        .file_name()
+                        .map(|name| OsString::from_vec(name.to_bytes().to_vec()));
                     // An overflow has no name, and may have been any of them.
                     touched |= name.is_none_or(|name| self.names.contains(&name));
                 }
@@ -121,7 +129,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let tool = dir.path().join("lvm");
         let mut watch = Executables::new().expect("inotify");
-        assert!(watch.watch(&[tool.clone(), "/nonexistent/x".into()]).is_empty());
+        assert!(
+            watch
+                .watch(&[tool.clone(), "/nonexistent/x".into()])
+                .is_empty()
+        );
         assert!(!watch.drain().expect("reads"));
         fs::write(dir.path().join("other"), b"x").expect("written");
         assert!(!watch.drain().expect("reads"));
@@ -134,7 +146,15 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_none() {
-        assert!(Announced::open(Path::new("/proc/nonexistent")).expect("no error").is_none());
-        assert!(Announced::open(Path::new("/proc/self/mountinfo")).expect("opens").is_some());
+        assert!(
+            Announced::open(Path::new("/proc/nonexistent"))
+                .expect("no error")
+                .is_none()
+        );
+        assert!(
+            Announced::open(Path::new("/proc/self/mountinfo"))
+                .expect("opens")
+                .is_some()
+        );
     }
 }

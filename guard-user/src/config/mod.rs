@@ -5,7 +5,8 @@
 //! the order of their names. A file that does not exist is skipped; one that cannot be read or
 //! understood is an error, because a guard that silently ignores half its orders is none.
 
-use std::fmt;
+mod show;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use guard_abi::Mode;
 use serde::Deserialize;
 use thiserror::Error;
+
+use show::{list, path_list, quote, tool_list};
 
 /// What the files say, put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,23 +267,6 @@ impl Config {
     }
 }
 
-/// The whole as one TOML file.
-impl fmt::Display for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "mode = {}", quote(self.mode.as_str()))?;
-        writeln!(f, "raw_devices = {}", path_list(&self.raw_devices))?;
-        writeln!(
-            f,
-            "data_directories = {}",
-            path_list(&self.data_directories)
-        )?;
-        writeln!(f, "\n[engines]\nnames = {}", list(&self.engine_names))?;
-        writeln!(f, "executables = {}", path_list(&self.engine_executables))?;
-        writeln!(f, "\n[tools]\ndisabled = {}", list(&self.tools_disabled))?;
-        writeln!(f, "extra = {}", tool_list(&self.tools))
-    }
-}
-
 fn files(root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = vec![
         root.join("usr/lib/dbguard/dbguard.toml"),
@@ -334,7 +320,9 @@ fn not_understood(file: &Path, text: &str, error: &toml::de::Error) -> ConfigErr
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).fold(1, |line, byte| line + usize::from(byte == b'\n'))
+    text.bytes()
+        .take(at)
+        .fold(1, |line, byte| line + usize::from(byte == b'\n'))
 }
 
 /// The key of the line that `at` lies in.
@@ -384,39 +372,5 @@ fn check_path(file: &Path, text: &str, key: &str, path: &Path) -> Result<(), Con
     })
 }
 
-fn quote(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-fn list<T: AsRef<str>>(words: &[T]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| quote(word.as_ref())).collect();
-    format!("[{}]", quoted.join(", "))
-}
-
-fn path_list(paths: &[PathBuf]) -> String {
-    list(
-        &paths
-            .iter()
-            .map(|path| path.to_string_lossy().into_owned())
-            .collect::<Vec<_>>(),
-    )
-}
-
-fn tool_list(tools: &[ExtraTool]) -> String {
-    let tools: Vec<_> = tools
-        .iter()
-        .map(|tool| {
-            let grants: Vec<_> = tool.grants.iter().map(|grant| grant.as_str()).collect();
-            format!(
-                "{{ path = {}, grants = {} }}",
-                quote(&tool.path.to_string_lossy()),
-                list(&grants)
-            )
-        })
-        .collect();
-    format!("[{}]", tools.join(", "))
-}
-
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

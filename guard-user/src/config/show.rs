@@ -1,0 +1,56 @@
+//! The configuration as TOML text.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{Config, ExtraTool};
+
+/// The whole as one TOML file.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "mode = {}", quote(self.mode.as_str()))?;
+        writeln!(f, "raw_devices = {}", path_list(&self.raw_devices))?;
+        writeln!(
+            f,
+            "data_directories = {}",
+            path_list(&self.data_directories)
+        )?;
+        writeln!(f, "\n[engines]\nnames = {}", list(&self.engine_names))?;
+        writeln!(f, "executables = {}", path_list(&self.engine_executables))?;
+        writeln!(f, "\n[tools]\ndisabled = {}", list(&self.tools_disabled))?;
+        writeln!(f, "extra = {}", tool_list(&self.tools))
+    }
+}
+
+pub(super) fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+pub(super) fn list<T: AsRef<str>>(words: &[T]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| quote(word.as_ref())).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+pub(super) fn path_list(paths: &[PathBuf]) -> String {
+    list(
+        &paths
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect::<Vec<_>>(),
+    )
+}
+
+pub(super) fn tool_list(tools: &[ExtraTool]) -> String {
+    let tools: Vec<_> = tools
+        .iter()
+        .map(|tool| {
+            let grants: Vec<_> = tool.grants.iter().map(|grant| grant.as_str()).collect();
+            format!(
+                "{{ path = {}, grants = {} }}",
+                quote(&tool.path.to_string_lossy()),
+                list(&grants)
+            )
+        })
+        .collect();
+    format!("[{}]", tools.join(", "))
+}
