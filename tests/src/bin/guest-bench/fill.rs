@@ -12,7 +12,11 @@ const MAJOR: u32 = 4000;
 
 /// Adds `count` protected devices to the pinned map and says how many entries it has then.
 pub fn run(count: u32) -> Result<()> {
-    let path = format!("{MAPS}/{}/{}", guard_abi::ABI_VERSION, guard_abi::maps::DEVICES);
+    let path = format!(
+        "{MAPS}/{}/{}",
+        guard_abi::ABI_VERSION,
+        guard_abi::maps::DEVICES
+    );
     let data = MapData::from_pin(&path).with_context(|| format!("cannot open {path}"))?;
     let mut devices: HashMap<_, DeviceKey, DeviceEntry> = Map::HashMap(data)
         .try_into()
