@@ -99,7 +99,14 @@ make_array() {
     udevadm settle; mkdir -p /dev/md; ln -sf ../${node#/dev/} $path
 }";
 
-const TABLE: &str = r"wipefs -qaf $DEV
+const TABLE: &str = r"# Tables are read anew again and again: what the partitions hold is not to be put together
+        # each time, which would keep them busy for the act that follows.
+        mkdir -p /run/udev/rules.d
+        for rule in 64-md-raid-assembly 69-lvm 69-bcache; do
+            ln -sf /dev/null /run/udev/rules.d/$rule.rules
+        done
+        udevadm control --reload
+        wipefs -qaf $DEV
         sfdisk -q --wipe always --wipe-partitions always $DEV <<'T'
 label: gpt
 size=48MiB, name=ext4
