@@ -109,7 +109,7 @@ impl Verdict {
 pub fn decide(subject: Subject, object: Object, act: Act) -> Verdict {
     match act {
         Act::Open(access) => decide_open(subject, object, access),
-        Act::Command(command) => decide_command(object, command),
+        Act::Command(command) => decide_command(subject, object, command),
     }
 }
 
@@ -148,9 +148,15 @@ fn decide_open(subject: Subject, object: Object, access: Access) -> Verdict {
     Verdict::deny(op, reason)
 }
 
-/// The programs that keep a live database host going, each on the one kind of device it is for.
+/// Whether the device may be opened for writing.
 #[inline(always)]
 fn may_write(subject: Subject, object: Object) -> bool {
+    may_change(subject, object) || subject.grants & tool_grant::DRIVE_QUERY != 0
+}
+
+/// The programs that keep a live database host going, each on the one kind of device it is for.
+#[inline(always)]
+fn may_change(subject: Subject, object: Object) -> bool {
     let has = |grant: u32, flag: u32| subject.grants & grant != 0 && object.flags & flag != 0;
     has(tool_grant::LVM, device_flag::LVM_PV)
         || has(tool_grant::EXT_ONLINE, device_flag::EXT_MOUNTED)
@@ -158,7 +164,6 @@ fn may_write(subject: Subject, object: Object) -> bool {
         || has(tool_grant::UNLOCK, device_flag::LUKS)
         || has(tool_grant::PREEN, device_flag::PREEN)
         || has(tool_grant::SWAP_ON, device_flag::SWAP)
-        || subject.grants & tool_grant::DRIVE_QUERY != 0
         || (subject.grants & tool_grant::NEW_DM != 0
             && object.device_mapper
             && matches!(object.class, DeviceClass::Unknown))
@@ -166,7 +171,7 @@ fn may_write(subject: Subject, object: Object) -> bool {
 }
 
 #[inline(always)]
-fn decide_command(object: Object, command: Command) -> Verdict {
+fn decide_command(subject: Subject, object: Object, command: Command) -> Verdict {
     if matches!(object.class, DeviceClass::Free) {
         let protected_below = object.flags & device_flag::DISK_PROTECTED != 0;
         return match command {
@@ -184,6 +189,8 @@ fn decide_command(object: Object, command: Command) -> Verdict {
         Command::Notable(op) => Verdict::record(op),
         // An array or loop device that is being put together carries nothing yet.
         Command::Assemble(_) if matches!(object.class, DeviceClass::Unknown) => Verdict::ALLOW,
+        // Whoever may write may zero: `lvcreate` wipes the beginning of a new volume so.
+        Command::Harm(Op::Discard) if may_change(subject, object) => Verdict::ALLOW,
         Command::Harm(op) | Command::Disk(op) | Command::Assemble(op) => {
             Verdict::deny(op, not_free(object))
         }

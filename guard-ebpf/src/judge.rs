@@ -3,8 +3,8 @@
 
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use guard_abi::{
-    ArmWord, Counter, Decision, DeviceClass, DeviceKey, Hook, PassthroughKind, Policy, canary, dev,
-    device_flag,
+    ArmWord, Counter, Decision, DeviceClass, DeviceKey, Hook, Op, PassthroughKind, Policy, canary,
+    dev, device_flag,
 };
 use guard_ebpf::command::{self, Argument, Classified, Command, block};
 use guard_ebpf::decide::{self, Access, Act, Object, Subject, Verdict};
@@ -191,8 +191,12 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
             arguments::judge(argument, node.passthrough, sent, target.partitions)
         }
     };
-    // A command never asks who sends it: what a drive is told to do does not depend on it.
-    let verdict = decide::decide(Subject::default(), target.object, Act::Command(meaning));
+    // Nothing else asks who sends it: what a drive is told to do does not depend on it.
+    let subject = match meaning {
+        Command::Harm(Op::Discard) => subject(),
+        _ => Subject::default(),
+    };
+    let verdict = decide::decide(subject, target.object, Act::Command(meaning));
     conclude(
         verdict,
         &policy,
@@ -235,6 +239,10 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         passthrough: PassthroughKind::None,
     };
     let target = Target::of(member, policy);
+    if !matches!(target.object.class, DeviceClass::Free) {
+        // An array that began free (`bdev_add`) is so no longer, whatever becomes of this.
+        let _ = DEVICES.remove(array.key);
+    }
     let act = Act::Command(block::new_member(target.object.flags));
     conclude(
         decide::decide(Subject::default(), target.object, act),

@@ -246,18 +246,46 @@ fn expected_for_command(object: Object, command: Command) -> (Decision, Reason) 
 }
 
 #[test]
-fn who_asks_does_not_matter_to_a_command() {
+fn who_asks_matters_to_a_discard_alone() {
     let mighty = Subject {
         critical: true,
         grants: u32::MAX,
     };
     for object in objects() {
         for command in commands() {
+            if command == Command::Harm(Op::Discard) {
+                continue;
+            }
             let act = Act::Command(command);
             assert_eq!(
                 decide(Subject::default(), object, act),
                 decide(mighty, object, act)
             );
+        }
+    }
+}
+
+#[test]
+fn whoever_may_write_may_zero_and_no_one_else() {
+    let zero = Act::Command(Command::Harm(Op::Discard));
+    let write = Access {
+        write: true,
+        ioctl_only: false,
+    };
+    let blocks = objects().filter(|object| object.passthrough == PassthroughKind::None);
+    for object in blocks {
+        for grants in 0..GRANTS {
+            for critical in [false, true] {
+                let subject = Subject { critical, grants };
+                // Opening a drive to ask it something is no leave to change it.
+                let writer = Subject {
+                    grants: grants & !tool_grant::DRIVE_QUERY,
+                    ..subject
+                };
+                let fine = open_is_fine(writer, object, write);
+                let verdict = decide(subject, object, zero).decision;
+                assert_eq!(verdict == Decision::Allow, fine, "{subject:?} {object:?}");
+            }
         }
     }
 }

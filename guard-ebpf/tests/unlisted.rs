@@ -6,10 +6,10 @@ use guard_ebpf::decide::{Act, Object, Subject, decide};
 use proptest::prelude::*;
 
 /// Type bytes (`_IOC_TYPE`) under which anything is listed, by hand: `'T'`, `'f'`, `'X'` generic,
-/// 0x12 block, 0x03 `hdreg`, 'S' CD-ROM and SCSI, 0x22 sg, 'L' loop, 9 md, 'p' reservations and
-/// OPAL, 'N' NVMe, 0 the old SCSI numbers.
+/// 0x02 floppy, 0x12 block, 0x03 `hdreg`, 'S' CD-ROM and SCSI, 0x22 sg, 'L' loop, 9 md, 'p'
+/// reservations and OPAL, 'N' NVMe, 0 the old SCSI numbers.
 const TYPES: &[u8] = &[
-    b'T', b'f', b'X', 0x12, 0x03, b'S', 0x22, b'L', 9, b'p', b'N', 0,
+    b'T', b'f', b'X', 0x02, 0x12, 0x03, b'S', 0x22, b'L', 9, b'p', b'N', 0,
 ];
 
 fn nodes() -> impl Strategy<Value = PassthroughKind> {
@@ -94,7 +94,7 @@ fn the_number_of_queries_is_known() {
             .filter(|cmd| command::ioctl(node, *cmd) == Classified::Known(Command::Query))
             .count()
     };
-    assert_eq!(queries(PassthroughKind::None), 88);
+    assert_eq!(queries(PassthroughKind::None), 89);
     assert_eq!(queries(PassthroughKind::NvmeController), 9);
     assert_eq!(queries(PassthroughKind::ScsiGeneric), 43);
 }

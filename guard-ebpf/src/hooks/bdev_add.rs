@@ -16,6 +16,9 @@ use crate::maps::DEVICES;
 /// `LOOP_MAJOR`, include/uapi/linux/major.h.
 const LOOP_MAJOR: u32 = 7;
 
+/// `MD_MAJOR`, as above.
+const MD_MAJOR: u32 = 9;
+
 /// `void bdev_add(struct block_device *bdev, dev_t dev)`
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "fentry/bdev_add")]
@@ -39,18 +42,17 @@ extern "C" fn bdev_add(ctx: *mut c_void) -> i64 {
     0
 }
 
-/// A partition of a disk that is plainly free, or a loop device that has no backing yet: what
-/// backs it later must have been opened for writing to be written through it.
+/// A partition of a disk that is plainly free, or a device that has nothing below it yet: a loop
+/// device, whose backing must have been opened for writing to be written through it, or an MD
+/// array, whose members are judged one by one (`judge::new_member`).
 #[inline(always)]
 fn begins_free(device: BlockDevice, number: u32) -> bool {
     let Some(disk) = device.disk_dev() else {
         return false;
     };
-    if dev::major(number) == LOOP_MAJOR && (disk == number || disk == 0) {
-        return true;
-    }
-    if disk == number {
-        return false;
+    // The number of a whole disk is set by the function that begins here.
+    if disk == number || disk == 0 {
+        return matches!(dev::major(number), LOOP_MAJOR | MD_MAJOR);
     }
     // SAFETY: the entry is read at once.
     unsafe { DEVICES.get(DeviceKey::block(disk)) }.is_some_and(|disk| {
