@@ -18,7 +18,7 @@ use crate::image::root::Db;
 use crate::{build, cmd};
 
 /// Time limit of a guest; a whole run takes a good part of it when emulated beside another.
-const LIMIT: Duration = Duration::from_mins(25);
+const LIMIT: Duration = Duration::from_mins(50);
 
 /// One guest to be run.
 #[derive(Clone, Debug)]
