@@ -200,5 +200,31 @@ mod tests {
         assert_eq!(all.len(), WAITING + 2);
         assert_eq!(all[0].body, body("one"));
         assert!(matches!(&all[WAITING].body, Body::Gap(gap) if gap.lost == 1));
+        recorder.note(STANCE, body("last"));
+        assert_eq!(
+            lines(&path).len(),
+            all.len() + 1,
+            "nothing is written twice"
+        );
+    }
+
+    /// A full disk takes a small record and refuses a batch: that is still a log that fails.
+    #[test]
+    fn a_small_record_does_not_mend_a_failing_log() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("audit.jsonl");
+        let context = Context {
+            boot_id: "b".into(),
+            machine_id: "m".into(),
+            host: "db7".into(),
+        };
+        let mut recorder = Recorder::new(path, context, "e".into(), STANCE);
+        recorder.failure = Some("full".into());
+        recorder.batch_failed = true;
+        recorder.note(STANCE, body("small"));
+        assert!(recorder.failure().is_some());
+        let batch = vec![Draft::now(STANCE, body("ring"))];
+        assert!(recorder.write(batch, STANCE).is_some());
+        assert_eq!(recorder.failure(), None);
     }
 }
