@@ -49,7 +49,7 @@ pub const ACTS: &[Act] = &[
     Act::shell("nvme-dsm", "nvme dsm $DEV -n 1 -d 1 -s 0 -b 2048").ops(OPS),
     Act::shell(
         "nvme-write",
-        "nvme write $DEV -s 0 -c 7 -z 4096 -d $DIR/junk64k",
+        "nvme write $DEV --force -s 0 -c 7 -z 4096 -d $DIR/junk64k",
     )
     .ops(OPS),
     Act::shell("nvme-write-uncor", "nvme write-uncor $DEV -n 1 -s 0 -c 7")
