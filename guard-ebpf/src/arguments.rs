@@ -59,7 +59,9 @@ pub fn judge(argument: Argument, node: PassthroughKind, sent: Sent, partitions: 
         Argument::ScsiSendCommand => by_block(read_cdb(sent.argument.wrapping_add(8), 16)),
         // hdparm sends a null pointer after a test; the driver answers EINVAL
         // (drivers/ata/libata-scsi.c `ata_cmd_ioctl`, `ata_task_ioctl`).
-        Argument::DriveCommand | Argument::DriveTask if sent.argument == 0 => (Command::Query, None),
+        Argument::DriveCommand | Argument::DriveTask if sent.argument == 0 => {
+            (Command::Query, None)
+        }
         Argument::DriveCommand => match user::<[u8; 4]>(sent.argument, 0) {
             Some(bytes) => (scsi::drive_command(bytes), Some(bytes[0])),
             None => (Command::Unreadable, None),
