@@ -145,6 +145,10 @@ impl ToolTable {
             tool("fsck.fat", Verbs::AnyArgument(FSCK_FAT_VERBS)),
             // The kernel takes only what has a swap signature (mm/swapfile.c `read_swap_header`).
             tool("swapon", Verbs::Always(tool_grant::SWAP_ON)),
+            // swapoff(2) opens the area for writing too, and takes only one that is on
+            // (mm/swapfile.c `SYSCALL_DEFINE1(swapoff`); systemd does it itself at shutdown.
+            tool("swapoff", Verbs::Always(tool_grant::SWAP_ON)),
+            tool("systemd-shutdown", Verbs::Always(tool_grant::SWAP_ON)),
         ];
         let query = Verbs::Always(tool_grant::DRIVE_QUERY);
         tools.extend(QUERY_TOOLS.iter().map(|file| tool(file, query)));
