@@ -89,12 +89,12 @@ pub const WRITERS: &[Act] = &[
     ),
     Act::shell(
         "fio-libaio",
-        "fio --name=w --filename=$DEV --allow_file_create=0 --rw=write --bs=64k --size=64k \
+        "fio --name=w --filename=$DEV --allow_file_create=0 --allow_mounted_write=1 --rw=write --bs=64k --size=64k \
          --ioengine=libaio --direct=1 --verify_pattern=0xd5 --buffer_pattern=0xd5 >/dev/null",
     ),
     Act::shell(
         "fio-io-uring",
-        "fio --name=w --filename=$DEV --allow_file_create=0 --rw=write --bs=64k --size=64k \
+        "fio --name=w --filename=$DEV --allow_file_create=0 --allow_mounted_write=1 --rw=write --bs=64k --size=64k \
          --ioengine=io_uring --direct=1 --buffer_pattern=0xd5 >/dev/null",
     ),
     Act::shell(

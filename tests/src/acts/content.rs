@@ -1,14 +1,14 @@
 //! Acts of tools that make or change file systems, partition tables, volumes and arrays.
 
 use super::{Act, Effect, Refusal};
-use crate::native::{compat, ioctl};
+use crate::native::{compat, descriptor, ioctl};
 
 /// Makers of signatures, on any block device.
 pub const MAKERS: &[Act] = &[
     Act::shell("mkfs.xfs", "QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f -K $DEV").limit(60),
     Act::shell("mkfs.btrfs", "mkfs.btrfs -q -f --mixed -K $DEV").limit(60),
     Act::shell("mkfs.vfat", "mkfs.vfat -I $DEV"),
-    Act::shell("mkfs.f2fs", "mkfs.f2fs -q -f -t 0 $DEV"),
+    Act::shell("mkfs.f2fs", "mkfs.f2fs -f -t 0 $DEV"),
     Act::shell("mkfs.exfat", "mkfs.exfat $DEV"),
     Act::shell("mkfs.ntfs", "mkfs.ntfs -q -F -Q $DEV"),
     Act::shell("mkfs.nilfs2", "mkfs.nilfs2 -q -f -K $DEV"),
@@ -129,9 +129,8 @@ pub const HOLDINGS: &[Act] = &[
     Act::shell("vgcreate-over", "vgcreate -ff -y -q vgnew ${PART}6"),
     Act::shell("swap-over", "mkswap -f ${PART}7"),
     Act::shell("swaplabel", "swaplabel -L hostile ${PART}7"),
-    Act::shell(
-        "swapon-data",
-        "mkswap -q $DIR/none 2>/dev/null; swapon ${PART}1 && swapoff ${PART}1",
-    )
+    Act::target("swapon-data", |target| {
+        descriptor::swap_on(&target.whole.partition(1)?.node)
+    })
     .effect(Effect::None("a file system has no swap signature")),
 ];

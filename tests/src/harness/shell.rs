@@ -28,10 +28,21 @@ impl Output {
         self.code == Some(0)
     }
 
-    /// The last lines, for messages.
+    /// The first and the last lines, for messages: usage texts follow what they are about.
     pub fn tail(&self) -> String {
-        let lines: Vec<_> = self.text.lines().collect();
-        lines[lines.len().saturating_sub(4)..].join(" | ")
+        let lines: Vec<_> = self
+            .text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        if lines.len() <= 7 {
+            return lines.join(" | ");
+        }
+        format!(
+            "{} | … | {}",
+            lines[..2].join(" | "),
+            lines[lines.len() - 4..].join(" | ")
+        )
     }
 }
 

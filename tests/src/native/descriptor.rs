@@ -177,3 +177,10 @@ pub fn from_thread(node: &Path) -> Result<()> {
         .join()
         .unwrap_or_else(|_| bail!("the thread panicked"))
 }
+
+/// `swapon(2)` itself: swapon(8) reads the header first and leaves a device without one alone.
+pub fn swap_on(node: &Path) -> Result<()> {
+    let name = CString::new(node.as_os_str().as_bytes()).context("a path with a zero byte")?;
+    // SAFETY: a path that ends in a zero byte and no flags.
+    check(unsafe { libc::swapon(name.as_ptr(), 0) }.into(), "swapon").map(drop)
+}

@@ -11,16 +11,6 @@ const DECLINED_BEFORE: &str = "declined before the guard is asked, which the cas
 
 /// `(suite, case, why)`.
 const FAILING: &[(&str, &str, &str)] = &[
-    (
-        "legitimate",
-        "tables-read",
-        "sgdisk -p tries to open for writing before it reads; it is refused, and reads",
-    ),
-    (
-        "legitimate",
-        "nvme-queries",
-        "nvme show-regs sends a fabrics command, which is on no list of read-only opcodes",
-    ),
     ("legitimate", "loop", LOOKED_AT_TOO_EARLY),
     (
         "legitimate",

@@ -9,6 +9,7 @@ use crate::harness::case::Case;
 use crate::harness::disk::Disk;
 use crate::harness::snapshot::{Snapshot, open_direct};
 use crate::harness::{audit, db, guard, shell};
+use crate::native::descriptor;
 
 /// What never changes while the database runs.
 #[derive(Clone)]
@@ -24,14 +25,19 @@ struct Fixed {
 const FILE_SYSTEM: &[Act] = &[
     Act::shell("e2fsck", "e2fsck -fy $DEV").refusal(Refusal::Harmless),
     Act::shell("tune2fs-journal", "tune2fs -f -O ^has_journal $DEV"),
-    Act::shell("tune2fs-label", "tune2fs -L hostile $DEV"),
+    // On a mounted file system tune2fs asks the kernel (FS_IOC_SETFSLABEL), not the device.
+    Act::shell(
+        "tune2fs-label",
+        "tune2fs -L hostile $DEV; tune2fs -L data $DEV",
+    )
+    .refusal(Refusal::Harmless),
     Act::shell(
         "debugfs-write",
         "debugfs -w -R 'rm ibdata1' $DEV 2>&1 | grep -q .",
     )
     .refusal(Refusal::DeniedQuietly),
     Act::shell("resize2fs-shrink", "resize2fs -f $DEV 64M").refusal(Refusal::Harmless),
-    Act::shell("swapon", "swapon $DEV"),
+    Act::node("swapon", descriptor::swap_on),
     Act::shell(
         "mount-elsewhere-and-dd",
         "dd if=$DIR/junk64k of=$DEV bs=64k seek=16 conv=fsync",
@@ -126,6 +132,7 @@ fn case(
 }
 
 /// Some tools look before they leap: they see the mounted file system and never open the device.
+/// Device-mapper and MD find it claimed by the mount.
 fn tool_saw_use(text: &str) -> bool {
     [
         "is mounted",
@@ -133,6 +140,8 @@ fn tool_saw_use(text: &str) -> bool {
         "apparently in use",
         "mounted filesystem",
         "in use and",
+        "mounted device",
+        "resource busy",
     ]
     .iter()
     .any(|sign| text.contains(sign))
