@@ -24,6 +24,14 @@ const FAILING: &[(&str, &str, &str)] = &[
     ("live", "partition-fio-libaio", DECLINED_BEFORE),
     ("live", "partition-fio-io-uring", DECLINED_BEFORE),
     ("live", "partition-mkfs.xfs", DECLINED_BEFORE),
+    ("live", "partition-mkfs.f2fs", DECLINED_BEFORE),
+    ("live", "partition-mdadm-create", DECLINED_BEFORE),
+    ("live", "partition-swapon", DECLINED_BEFORE),
+    (
+        "live",
+        "partition-tune2fs-label",
+        "the label of a mounted file system is set through the file system (FS_IOC_SETFSLABEL)",
+    ),
 ];
 
 /// Why a case is known to fail, if it is.
