@@ -25,6 +25,7 @@ pub const MAKERS: &[Act] = &[
         "mdadm --create /dev/md/probe --run --force --metadata=1.2 --level=1 --raid-devices=2 $DEV missing \
          --homehost=any </dev/null; r=$?; mdadm --stop /dev/md/probe 2>/dev/null; exit $r",
     )
+    .elsewhere()
     .limit(60),
     Act::shell(
         "make-bcache",
@@ -122,7 +123,8 @@ pub const HOLDINGS: &[Act] = &[
         "mdadm-create-over",
         "mdadm --create /dev/md/over --run --force --level=1 --raid-devices=2 ${PART}5 missing \
                 --metadata=1.2 --homehost=any; r=$?; mdadm --stop /dev/md/over 2>/dev/null; exit $r",
-    ),
+    )
+    .elsewhere(),
     Act::shell("pvremove", "pvremove -ff -y -q ${PART}6"),
     Act::shell("pvcreate-over", "pvcreate -ff -y -q ${PART}6"),
     Act::shell("vgremove", "vgremove -ff -y -q vghold"),

@@ -33,6 +33,7 @@ pub const ACTS: &[Act] = &[
          udevadm settle; dmsetup remove --retry hostile-$$; exit $r",
     )
     .ops(&["raw-write", "remap"])
+    .effect(Effect::None("a node that dmsetup has just made is unknown for a moment"))
     .elsewhere()
     .limit(60),
     Act::shell(
