@@ -9,6 +9,10 @@ const LOOKED_AT_TOO_EARLY: &str = "a device in use a moment ago is refused until
 /// The kernel or the tool declines before the guard is asked, so there is no refusal to find.
 const DECLINED_BEFORE: &str = "declined before the guard is asked, which the case does not expect";
 
+/// Opening a node is what makes an array that does not exist yet; the guard is asked before there is
+/// a device that could begin free.
+const NEW_ARRAY: &str = "mdadm is refused the node of an array that it is about to make";
+
 /// `(suite, case, why)`.
 const FAILING: &[(&str, &str, &str)] = &[
     ("legitimate", "loop", LOOKED_AT_TOO_EARLY),
@@ -17,6 +21,16 @@ const FAILING: &[(&str, &str, &str)] = &[
         "zram",
         "zramctl finds the device busy; not looked into",
     ),
+    ("destruction-scsi", "free-mdadm-create", NEW_ARRAY),
+    ("destruction-scsi", "free-md-build-over", NEW_ARRAY),
+    ("destruction-scsi", "mdadm-create", NEW_ARRAY),
+    ("destruction-scsi", "md-build-over", NEW_ARRAY),
+    (
+        "destruction-scsi",
+        "free-dm-linear-at-once",
+        LOOKED_AT_TOO_EARLY,
+    ),
+    ("destruction-scsi", "dm-linear-at-once", DECLINED_BEFORE),
     ("live", "disk-dm-linear", DECLINED_BEFORE),
     ("live", "disk-dm-linear-at-once", DECLINED_BEFORE),
     ("live", "partition-dm-linear", DECLINED_BEFORE),
