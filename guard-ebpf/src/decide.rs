@@ -34,8 +34,19 @@ pub struct Object {
     pub flags: u32,
     /// `None` for a block device, otherwise what the character device passes commands to.
     pub passthrough: PassthroughKind,
-    /// A block device with device-mapper's major number.
-    pub device_mapper: bool,
+    /// Which driver's major number a block device has.
+    pub driver: Driver,
+}
+
+/// Drivers that lay a device over others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// None of these.
+    Other,
+    /// Device-mapper: its major number is given out when the module loads.
+    DeviceMapper,
+    /// MD arrays.
+    Md,
 }
 
 /// How a device is opened.
@@ -164,10 +175,20 @@ fn may_change(subject: Subject, object: Object) -> bool {
         || has(tool_grant::UNLOCK, device_flag::LUKS)
         || has(tool_grant::PREEN, device_flag::PREEN)
         || has(tool_grant::SWAP_ON, device_flag::SWAP)
-        || (subject.grants & tool_grant::NEW_DM != 0
-            && object.device_mapper
+        || (subject.grants & makers(object.driver) != 0
             && matches!(object.class, DeviceClass::Unknown))
         || (subject.critical && object.flags & device_flag::DB_RAW != 0)
+}
+
+/// The grant of programs that make this driver's devices. They open what they have just made; of
+/// an MD array, the open even is what makes it (drivers/md/md.c `md_probe`).
+#[inline(always)]
+const fn makers(driver: Driver) -> u32 {
+    match driver {
+        Driver::Other => 0,
+        Driver::DeviceMapper => tool_grant::NEW_DM,
+        Driver::Md => tool_grant::NEW_MD,
+    }
 }
 
 #[inline(always)]

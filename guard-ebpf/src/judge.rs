@@ -7,7 +7,7 @@ use guard_abi::{
     dev, device_flag,
 };
 use guard_ebpf::command::{self, Argument, Classified, Command, block};
-use guard_ebpf::decide::{self, Access, Act, Object, Subject, Verdict};
+use guard_ebpf::decide::{self, Access, Act, Driver, Object, Subject, Verdict};
 
 use crate::arguments::{self, Sent};
 use crate::emit::{self, Facts};
@@ -101,8 +101,6 @@ impl Target {
             None => (DeviceClass::Unknown, 0, u64::MAX),
             Some(entry) => (class(entry.class), entry.flags, entry.partitions),
         };
-        let device_mapper =
-            node.is_block() && policy.dm_major != 0 && dev::major(node.key.dev) == policy.dm_major;
         let passthrough = node.passthrough;
         Self {
             key: node.key,
@@ -110,10 +108,25 @@ impl Target {
                 class,
                 flags,
                 passthrough,
-                device_mapper,
+                driver: driver(node, policy),
             },
             partitions,
         }
+    }
+}
+
+/// The driver of a block device, by its major number.
+#[inline(always)]
+fn driver(node: Node, policy: &Policy) -> Driver {
+    let major = dev::major(node.key.dev);
+    if !node.is_block() {
+        Driver::Other
+    } else if major == dev::MD_MAJOR {
+        Driver::Md
+    } else if major == policy.dm_major && major != 0 {
+        Driver::DeviceMapper
+    } else {
+        Driver::Other
     }
 }
 

@@ -4,7 +4,7 @@
 use guard_abi::{Decision, DeviceClass, Op, PassthroughKind, Reason, device_flag, tool_grant};
 use guard_ebpf::command::Command;
 use guard_ebpf::decide::{
-    ALL_OPS, Access, Act, Object, Subject, Verdict, decide, is_plainly_free, op_bit,
+    ALL_OPS, Access, Act, Driver, Object, Subject, Verdict, decide, is_plainly_free, op_bit,
 };
 
 /// Each grant with the flag it holds for.
@@ -30,8 +30,10 @@ const FLAGS: [u32; 9] = [
     device_flag::MD_REDUNDANT,
 ];
 
-/// All grants: bits 0 to 7.
-const GRANTS: u32 = 1 << 8;
+const DRIVERS: [Driver; 3] = [Driver::Other, Driver::DeviceMapper, Driver::Md];
+
+/// All grants: bits 0 to 8.
+const GRANTS: u32 = 1 << 9;
 
 /// The `n`th combination of `bits`.
 fn combination(bits: &[u32], n: u32) -> u32 {
@@ -45,12 +47,12 @@ fn combination(bits: &[u32], n: u32) -> u32 {
 fn objects() -> impl Iterator<Item = Object> {
     DeviceClass::ALL.iter().flat_map(|class| {
         PassthroughKind::ALL.iter().flat_map(move |passthrough| {
-            [false, true].into_iter().flat_map(move |device_mapper| {
+            DRIVERS.into_iter().flat_map(move |driver| {
                 (0..1 << FLAGS.len()).map(move |n| Object {
                     class: *class,
                     flags: combination(&FLAGS, n),
                     passthrough: *passthrough,
-                    device_mapper,
+                    driver,
                 })
             })
         })
@@ -83,9 +85,12 @@ fn open_is_fine(subject: Subject, object: Object, access: Access) -> bool {
         .iter()
         .any(|(grant, flag)| subject.grants & grant != 0 && object.flags & flag != 0);
     let queries_drives = subject.grants & tool_grant::DRIVE_QUERY != 0;
-    let made_it = subject.grants & tool_grant::NEW_DM != 0
-        && object.device_mapper
-        && object.class == DeviceClass::Unknown;
+    let makes_them = match object.driver {
+        Driver::DeviceMapper => subject.grants & tool_grant::NEW_DM != 0,
+        Driver::Md => subject.grants & tool_grant::NEW_MD != 0,
+        Driver::Other => false,
+    };
+    let made_it = makes_them && object.class == DeviceClass::Unknown;
     let owns_it = subject.critical && object.flags & device_flag::DB_RAW != 0;
     changes_nothing
         || object.class == DeviceClass::Free
@@ -180,7 +185,7 @@ fn a_grant_for_one_kind_of_device_opens_no_other() {
                 class: DeviceClass::Protected,
                 flags,
                 passthrough: PassthroughKind::None,
-                device_mapper: false,
+                driver: Driver::Other,
             };
             let subject = Subject {
                 critical: false,

@@ -2,7 +2,7 @@
 
 use guard_abi::{Decision, DeviceClass, PassthroughKind};
 use guard_ebpf::command::{self, Classified, Command};
-use guard_ebpf::decide::{Act, Object, Subject, decide};
+use guard_ebpf::decide::{Act, Driver, Object, Subject, decide};
 use proptest::prelude::*;
 
 /// Type bytes (`_IOC_TYPE`) under which anything is listed, by hand: `'T'`, `'f'`, `'X'` generic,
@@ -24,7 +24,7 @@ fn is_refused_on_what_is_not_free(node: PassthroughKind, command: Command) -> bo
                 class,
                 flags: 0,
                 passthrough: node,
-                device_mapper: false,
+                driver: Driver::Other,
             };
             let verdict = decide(Subject::default(), object, Act::Command(command));
             verdict.decision == Decision::Deny

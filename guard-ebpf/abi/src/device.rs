@@ -7,6 +7,11 @@ pub mod dev {
     /// Bits of the minor number.
     pub const MINOR_BITS: u32 = 20;
 
+    /// Loop devices, include/uapi/linux/major.h `LOOP_MAJOR`.
+    pub const LOOP_MAJOR: u32 = 7;
+    /// MD arrays, `MD_MAJOR` there.
+    pub const MD_MAJOR: u32 = 9;
+
     /// The number of `major:minor`.
     pub const fn make(major: u32, minor: u32) -> u32 {
         (major << MINOR_BITS) | (minor & ((1 << MINOR_BITS) - 1))

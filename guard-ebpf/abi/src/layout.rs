@@ -71,5 +71,6 @@ const _: () = {
         grant::UNLOCK,
         grant::PREEN,
         grant::SWAP_ON,
+        grant::NEW_MD,
     ]));
 };

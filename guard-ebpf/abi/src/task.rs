@@ -24,7 +24,7 @@ words! {
 
 /// Bits of [`TaskEntry::grants`], [`ToolRule::grants`] and [`VerbRule::grants`].
 pub mod tool_grant {
-    /// May write physical volumes (`device_flag::LVM_PV`) and new device-mapper nodes.
+    /// May write physical volumes (`device_flag::LVM_PV`).
     pub const LVM: u32 = 1 << 0;
     /// May write a mounted ext file system's device (`device_flag::EXT_MOUNTED`): growing online.
     pub const EXT_ONLINE: u32 = 1 << 1;
@@ -43,6 +43,8 @@ pub mod tool_grant {
     pub const PREEN: u32 = 1 << 6;
     /// May turn on a swap area (`device_flag::SWAP`): swapon(2) opens it for writing.
     pub const SWAP_ON: u32 = 1 << 7;
+    /// May open MD arrays that are not classified yet: the open makes the array.
+    pub const NEW_MD: u32 = 1 << 8;
 }
 
 /// Values of [`ToolRule::verb_source`].

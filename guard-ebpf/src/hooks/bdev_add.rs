@@ -13,12 +13,6 @@ use crate::emit;
 use crate::kernel::BlockDevice;
 use crate::maps::DEVICES;
 
-/// `LOOP_MAJOR`, include/uapi/linux/major.h.
-const LOOP_MAJOR: u32 = 7;
-
-/// `MD_MAJOR`, as above.
-const MD_MAJOR: u32 = 9;
-
 /// `void bdev_add(struct block_device *bdev, dev_t dev)`
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "fentry/bdev_add")]
@@ -52,7 +46,7 @@ fn begins_free(device: BlockDevice, number: u32) -> bool {
     };
     // The number of a whole disk is set by the function that begins here.
     if disk == number || disk == 0 {
-        return matches!(dev::major(number), LOOP_MAJOR | MD_MAJOR);
+        return matches!(dev::major(number), dev::LOOP_MAJOR | dev::MD_MAJOR);
     }
     // SAFETY: the entry is read at once.
     unsafe { DEVICES.get(DeviceKey::block(disk)) }.is_some_and(|disk| {

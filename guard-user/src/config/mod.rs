@@ -78,6 +78,14 @@ pub enum Grant {
     DriveQuery,
     /// Writing device-mapper nodes that it has just made.
     NewDm,
+    /// Making MD arrays.
+    NewMd,
+    /// Opening a LUKS device in order to unlock it.
+    Unlock,
+    /// Repairing a file system that is not mounted as the boot-time check does.
+    Preen,
+    /// Turning on a swap area.
+    SwapOn,
 }
 
 impl Grant {
@@ -90,6 +98,10 @@ impl Grant {
             Self::MdMember => tool_grant::MD_MEMBER,
             Self::DriveQuery => tool_grant::DRIVE_QUERY,
             Self::NewDm => tool_grant::NEW_DM,
+            Self::NewMd => tool_grant::NEW_MD,
+            Self::Unlock => tool_grant::UNLOCK,
+            Self::Preen => tool_grant::PREEN,
+            Self::SwapOn => tool_grant::SWAP_ON,
         }
     }
 
@@ -100,6 +112,10 @@ impl Grant {
             Self::MdMember => "md-member",
             Self::DriveQuery => "drive-query",
             Self::NewDm => "new-dm",
+            Self::NewMd => "new-md",
+            Self::Unlock => "unlock",
+            Self::Preen => "preen",
+            Self::SwapOn => "swap-on",
         }
     }
 }

@@ -13,9 +13,10 @@ use crate::topology::{
     kernel_dev,
 };
 
-/// The first change of a quiet time is followed at once; what follows within this time is taken
-/// together.
-const BURST: Duration = Duration::from_millis(40);
+/// The first change of a quiet time is followed at once; what follows within this time, and within
+/// twice the time that a survey takes, is taken together: a storm of changes costs a third of one
+/// processor. Whoever unmounts a device and uses it again at once waits for this.
+const BURST: Duration = Duration::from_millis(2);
 /// A survey of more devices than this uses megabytes for a moment.
 const MANY: usize = 500;
 /// Devices that keep changing while they are read are judged as they were seen last.

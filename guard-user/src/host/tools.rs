@@ -114,7 +114,7 @@ impl ToolTable {
     /// LVM, device-mapper events, MD, LUKS, ext, FAT and swap at boot, and drive health.
     ///
     /// Not here, because they work without: `xfs_growfs`, `btrfs`, `fstrim` (the mount is asked),
-    /// `multipathd`, `nvme`, `hdparm`, `mdadm`, `blkid`, `fsck -n` (read-only opens; commands are
+    /// `multipathd`, `nvme`, `hdparm`, `blkid`, `fsck -n` (read-only opens; commands are
     /// judged by themselves). Not here on purpose: `tune2fs`, `e2label`, `fsadm`, `dmsetup`,
     /// `losetup`, `growpart`.
     pub fn built_in() -> Self {
@@ -136,6 +136,8 @@ impl ToolTable {
             tool("resize2fs", Verbs::Always(tool_grant::EXT_ONLINE)),
             // Keeps external (IMSM, DDF) metadata; refuses arrays with native metadata.
             tool("mdmon", Verbs::Always(tool_grant::MD_MEMBER)),
+            // Makes an array by opening its node; members are judged one by one.
+            tool("mdadm", Verbs::Always(tool_grant::NEW_MD)),
             tool("cryptsetup", Verbs::FirstWord(CRYPTSETUP_VERBS)),
             tool(
                 "systemd-cryptsetup",

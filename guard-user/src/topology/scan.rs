@@ -12,7 +12,7 @@ use super::inventory::{BlockDevice, Bus, Inventory, Kind, VolumeGroup};
 use super::labels::Signature;
 use super::lvm_label::{self, Membership};
 use super::md::MdArray;
-use super::udev::{Database, Record};
+use super::udev::{self, Database, Record};
 use super::{Roots, TopologyError, link, passthrough};
 
 /// What is open during a scan.
@@ -155,7 +155,10 @@ impl<'a> Scanner<'a> {
         device.read_only = self.reader.number(&dir, "ro") == Some(1);
         device.bus = bus_of(place);
         device.holders = names(open_dir_at(&dir, "holders").as_ref()).into();
-        device.signature = record.signature;
+        device.signature = match record.signature {
+            Signature::Nothing if !udev::probes(name) => Signature::Unknown,
+            signature => signature,
+        };
         device.boots = record.boots;
         if event.is_partition {
             let read = || {

@@ -54,6 +54,19 @@ impl Database {
     }
 }
 
+/// Names of disks that udev's rules probe (systemd, rules.d/60-persistent-storage.rules.in), and
+/// of stacked devices, which rules of their own do. A record of another device (`rbd`, `drbd`,
+/// `emcpower`, a null block device) says nothing about what it contains.
+const PROBED: &[&str] = &[
+    "loop", "mmcblk", "msblk", "mspblk", "nvme", "sd", "sr", "vd", "xvd", "bcache", "cciss",
+    "dasd", "ubd", "ubi", "scm", "pmem", "nbd", "zd", "dm-", "md",
+];
+
+/// Whether udev's probe looks into a device of this name.
+pub(super) fn probes(name: &str) -> bool {
+    PROBED.iter().any(|family| name.starts_with(family))
+}
+
 fn parse(text: &str) -> Record {
     let mut record = Record {
         signature: Signature::Nothing,
@@ -103,6 +116,16 @@ fn is_boot_type(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn disks_of_other_families_are_not_probed() {
+        for name in ["sda1", "nvme0n1p3", "dm-4", "md127", "vda"] {
+            assert!(probes(name), "{name}");
+        }
+        for name in ["rbd0", "drbd1", "emcpowera", "nullb0", "rnbd0", "ram0"] {
+            assert!(!probes(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_record_is_read() {

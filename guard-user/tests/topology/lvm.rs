@@ -33,6 +33,25 @@ fn a_volume_beside_a_protected_one_is_free() {
 }
 
 #[test]
+fn a_volume_on_a_disk_that_udev_does_not_probe_is_free_too() {
+    // Of rbd, drbd, emcpower and the like udev's record says nothing; of a volume made a moment
+    // ago, nothing yet.
+    for disk in ["rbd0", "sda"] {
+        let tree = Tree::new(&format!(
+            "disk {disk} 8:0
+             udev 8:0 ID_MODEL=x
+             dm dm-0 253:0 lvm=vg0/data over={disk}
+             dm dm-1 253:1 lvm=vg0/spare over={disk}"
+        ));
+        tree.judge(&["dm-0"]).expect(&format!(
+            "dm-0: protected critical
+             dm-1: free disk-protected
+             {disk}: protected critical lvm-pv"
+        ));
+    }
+}
+
+#[test]
 fn names_with_dashes_are_spelt_both_ways() {
     let tree = Tree::new("disk sda 8:0\ndm dm-0 253:0 lvm=my-vg/a-b over=sda");
     assert_eq!(

@@ -238,7 +238,14 @@ impl Work<'_> {
         // whatever the UUID of the node above claims.
         let otherwise = mark::DIRECT | mark::OVERLAY | mark::TABLE;
         let physical = bits & (mark::CONTENT | mark::HELD) != 0 && bits & otherwise == 0;
-        physical && matches!(below.signature, Signature::LvmMember | Signature::Unknown)
+        // udev's record is late where the volume has only just been made. What is remembered for
+        // itself may have no signature at all, and must not be taken for one.
+        let unmarked = match below.signature {
+            Signature::LvmMember | Signature::Unknown => true,
+            Signature::Nothing => !self.seeded[lower].by_memory,
+            _ => false,
+        };
+        physical && unmarked
     }
 
     /// What is free on a drive that is protected: commands for the whole drive reach it through
