@@ -16,7 +16,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use guard_abi::DeviceClass;
-use guard_user::topology::{Inventory, Memory, Uses, classify};
+use guard_user::topology::{Changes, Inventory, Memory, Uses, classify};
 
 use tree::{Tree, data_on};
 
@@ -128,8 +128,12 @@ fn an_update_gives_what_a_scan_gives() {
         "sys/devices/pci0000:00/0000:00:05.0/host0/target/0:0:1:0/block/sd1x/sd1x2/holders/dm-4",
     ))
     .unwrap();
-    let changed = ["dm-900", "sdz", "dm-4"].map(str::to_owned);
-    inventory.update(&tree.roots, &changed).unwrap();
+    // Of the disk that came no event has arrived.
+    let changes = Changes {
+        devices: ["dm-900", "dm-4"].map(Into::into).into(),
+        ..Changes::default()
+    };
+    inventory.update(&tree.roots, &changes).unwrap();
     let fresh = tree.scan();
     let uses = Uses::of_host(&tree.roots, &fresh).unwrap();
     let shown = |inventory| {

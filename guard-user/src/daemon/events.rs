@@ -19,6 +19,7 @@ use super::watch::{Announced, Executables};
 use super::{Daemon, End, INFO, NOTICE, WARNING, lock, log, passed, sd};
 use crate::audit::record::{Body, Stop};
 use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
+use crate::topology::Changes;
 
 /// Clients at one time; more wait in the socket's queue.
 const CLIENTS: usize = 16;
@@ -210,11 +211,13 @@ impl Daemon {
                 self.reconcile(empty);
             }
             Wake::Uevents => {
-                if sources.uevents.1.drain()? {
-                    self.something_changed("a device changed");
+                if let Some(changes) = sources.uevents.1.drain()? {
+                    self.something_changed(changes, "a device changed");
                 }
             }
-            Wake::Announced => self.something_changed("mounts, swaps or arrays changed"),
+            Wake::Announced => {
+                self.something_changed(Changes::default(), "mounts, swaps or arrays changed");
+            }
             Wake::Executables => {
                 if sources.executables.1.drain()? {
                     self.set_executables();
@@ -240,6 +243,10 @@ impl Daemon {
         let now = Instant::now();
         if passed(&mut self.due.survey, now) {
             self.survey("devices changed in a burst");
+        }
+        if passed(&mut self.due.scan, now) {
+            self.news.extend(Changes::all());
+            self.survey("devices changed a moment ago");
         }
         let before = self.due.inspect.len();
         self.due.inspect.retain(|then| *then > now);

@@ -20,6 +20,7 @@ mod life;
 mod lock;
 mod object;
 mod orders;
+mod pace;
 mod proof;
 mod recorder;
 mod ring;
@@ -43,9 +44,10 @@ use crate::host::{CriticalProcess, EngineTable, ToolTable};
 use crate::kernel::{EventRing, Guard, LoadReport, SelfTest};
 use crate::notify::Notifier;
 use crate::state::State;
-use crate::topology::{Classification, Roots};
+use crate::topology::{Changes, Classification, Inventory, Roots};
 
 use health::Health;
+use pace::Pace;
 use recorder::Recorder;
 
 /// Why the controller ended, for the command line.
@@ -116,6 +118,11 @@ struct Daemon {
     lifecycle: EventRing<LifecycleEvent>,
     processes: Vec<CriticalProcess>,
     surveyed: Classification,
+    /// The devices as they were read last; `None` where there are too many to keep.
+    inventory: Option<Inventory>,
+    /// What has changed since.
+    news: Changes,
+    pace: Pace,
     /// Devices were remembered anew after the state file was lost.
     memory_rebuilt: bool,
     /// Executables whose replacement matters.
@@ -135,15 +142,15 @@ struct Due {
     reconcile: Option<Instant>,
     /// Devices changed right after a survey.
     survey: Option<Instant>,
-    /// Until then changes are taken together. Not a deadline of its own.
-    quiet_until: Option<Instant>,
+    /// Devices changed and were not all read again.
+    scan: Option<Instant>,
     /// Critical processes that have only just started, looked at again.
     inspect: Vec<Instant>,
 }
 
 impl Due {
     fn next(&self) -> Option<Instant> {
-        [self.retry, self.reconcile, self.survey]
+        [self.retry, self.reconcile, self.survey, self.scan]
             .into_iter()
             .flatten()
             .chain(self.inspect.iter().copied())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use guard_abi::{Mode, Policy, RELEASED_NEVER, maps};
 
+use super::pace::Pace;
 use super::recorder::Recorder;
 use super::{Daemon, Due, End, INFO, NOTICE, WARNING, health::Health, log};
 use crate::audit::enrich::Sources;
@@ -16,7 +17,7 @@ use crate::kernel::{self, Guard, GuardError, LoadReport, pin};
 use crate::notify::Notifier;
 use crate::session;
 use crate::state::{self, HostState, Loaded, State};
-use crate::topology::{Classification, Roots};
+use crate::topology::{Changes, Classification, Roots};
 
 /// Reads the configuration, or says why not.
 pub fn read_config() -> Result<Config, End> {
@@ -257,6 +258,9 @@ fn build(
         lifecycle,
         processes: Vec::new(),
         surveyed: Classification::default(),
+        inventory: None,
+        news: Changes::all(),
+        pace: Pace::new(std::time::Instant::now()),
         watch_paths: Vec::new(),
         self_test: None,
         due: Due::default(),

@@ -9,16 +9,15 @@ use super::{Daemon, WARNING, log};
 use crate::host;
 use crate::kernel;
 use crate::topology::{
-    Classification, Inventory, MountTable, RawUse, Roots, Scope, TopologyError, Uses, classify,
-    kernel_dev,
+    Changes, Classification, Inventory, MountTable, RawUse, Roots, Scope, TopologyError, Uses,
+    classify, kernel_dev,
 };
 
-/// The first change of a quiet time is followed at once; what follows within this time, and within
-/// twice the time that a survey takes, is taken together: a storm of changes costs a third of one
-/// processor. Whoever unmounts a device and uses it again at once waits for this.
-const BURST: Duration = Duration::from_millis(2);
-/// A survey of more devices than this uses megabytes for a moment.
+/// A survey of more devices than this uses megabytes: they are not kept, and all read each time.
 const MANY: usize = 500;
+/// After a survey of what changed alone, all devices are read so much later: some
+/// changes have no event.
+const QUIET: Duration = Duration::from_secs(1);
 /// Devices that keep changing while they are read are judged as they were seen last.
 const ATTEMPTS: usize = 4;
 
@@ -33,13 +32,14 @@ enum SurveyError {
 
 impl Daemon {
     /// Follows a change: now, or together with what else changes in this moment.
-    pub(super) fn something_changed(&mut self, why: &str) {
+    pub(super) fn something_changed(&mut self, changes: Changes, why: &str) {
+        self.news.extend(changes);
         let now = Instant::now();
-        match self.due.quiet_until {
-            Some(until) if until > now => {
-                self.due.survey.get_or_insert(until);
+        match self.pace.wait(now) {
+            Some(wait) => {
+                self.due.survey.get_or_insert(now + wait);
             }
-            _ => self.survey(why),
+            None => self.survey(why),
         }
     }
 
@@ -57,10 +57,9 @@ impl Daemon {
             super::give_back_memory();
         }
         let now = Instant::now();
-        let pause = BURST.max(2 * (now - begun));
-        self.due.quiet_until = Some(now + pause);
+        self.pace.spend(now, now - begun);
         if let Ok(true) = outcome {
-            self.due.survey = Some(now + pause);
+            self.due.survey = Some(now + self.pace.wait(now).unwrap_or_default());
         }
     }
 
@@ -82,7 +81,7 @@ impl Daemon {
     }
 
     fn judge(&mut self) -> Result<Classification, TopologyError> {
-        let inventory = Inventory::scan(&self.roots)?;
+        let inventory = self.read_devices()?;
         let mut uses = Uses::of_host(&self.roots, &inventory)?;
         for process in &self.processes {
             uses.add_process(process);
@@ -125,7 +124,25 @@ impl Daemon {
             self.remember(all.collect());
             self.memory_rebuilt = true;
         }
-        Ok(classify(&inventory, &uses, &self.state.memory))
+        let classification = classify(&inventory, &uses, &self.state.memory);
+        self.inventory = (inventory.devices().len() <= MANY).then_some(inventory);
+        Ok(classification)
+    }
+
+    /// The devices: those that changed read again, where the others are known.
+    fn read_devices(&mut self) -> Result<Inventory, TopologyError> {
+        let news = std::mem::take(&mut self.news);
+        match self.inventory.take() {
+            Some(mut inventory) if !news.all => {
+                inventory.update(&self.roots, &news)?;
+                self.due.scan.get_or_insert(Instant::now() + QUIET);
+                Ok(inventory)
+            }
+            _ => {
+                self.due.scan = None;
+                Inventory::scan(&self.roots)
+            }
+        }
     }
 
     fn tell_kernel(&mut self, classification: Classification) -> kernel::Result<()> {

@@ -19,7 +19,12 @@ fn partition_bit(number: u32) -> u64 {
 pub(super) fn link(roots: &Roots, inventory: &mut Inventory) {
     inventory.devices.sort_by_key(|device| device.dev);
     inventory.devices.dedup_by_key(|device| device.dev);
-    inventory.reindex_names();
+    inventory.by_name = inventory
+        .devices
+        .iter()
+        .enumerate()
+        .map(|(index, device)| (device.name.clone(), index as u32))
+        .collect();
     inventory.by_dev = inventory
         .devices
         .iter()
@@ -155,15 +160,4 @@ fn btrfs(roots: &Roots, inventory: &Inventory) -> Vec<(std::sync::Arc<str>, Vec<
     }
     found.sort();
     found
-}
-
-impl Inventory {
-    pub(super) fn reindex_names(&mut self) {
-        self.by_name = self
-            .devices
-            .iter()
-            .enumerate()
-            .map(|(index, device)| (device.name.clone(), index as u32))
-            .collect();
-    }
 }

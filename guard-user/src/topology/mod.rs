@@ -8,6 +8,7 @@
 //! holder that is not understood, a stack whose members cannot be named, all end as protected.
 
 mod attributes;
+mod changes;
 mod classify;
 mod identity;
 mod inventory;
@@ -25,6 +26,7 @@ mod scan;
 mod udev;
 mod uses;
 
+pub use changes::Changes;
 pub use classify::{Classification, Classified, classify};
 pub use identity::HardwareIds;
 pub use inventory::{BlockDevice, CharNode, Inventory, Kind, VolumeGroup};

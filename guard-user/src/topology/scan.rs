@@ -1,5 +1,6 @@
 //! Reading sysfs: one pass over `/sys/class/block`, about eight small reads a device.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use guard_abi::dev;
 
 use super::attributes::{Reader, list, list_path, open_dir, open_dir_at};
+use super::changes::Changes;
 use super::identity::meaningful;
 use super::inventory::{BlockDevice, Bus, Inventory, Kind, VolumeGroup};
 use super::labels::Signature;
@@ -39,45 +41,75 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Reads the named devices anew (kernel names, as uevents bring them) and everything that is
-    /// not a device. Devices whose stacking changed have had uevents of their own; their slaves
-    /// and holders are read again too, because those get none.
-    pub fn update(&mut self, roots: &Roots, changed: &[String]) -> Result<(), TopologyError> {
-        let mut scanner = Scanner::new(roots)?;
-        let mut names: Vec<Arc<str>> = changed.iter().map(|name| (&**name).into()).collect();
-        let mut at = 0;
-        while at < names.len() {
-            // Those that it lay on before and those that it lies on now.
-            let old = self
-                .by_name
-                .get(&names[at])
-                .map(|index| self.device(*index as usize));
-            let new = scanner.device(&names[at]);
-            let around = old.into_iter().chain(new.as_ref()).flat_map(|device| {
-                device
-                    .slaves
-                    .iter()
-                    .chain(device.parent.as_ref())
-                    .chain(device.holders.iter())
-            });
-            let first_level = at < changed.len();
-            let more: Vec<_> = around.filter(|_| first_level).cloned().collect();
-            for name in more {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-            let name = names[at].clone();
-            self.devices.retain(|device| device.name != name);
-            self.devices.extend(new);
-            at += 1;
-            self.by_name.remove(&name);
-            self.reindex_names();
+    /// Reads the changed devices anew, and those that came or went unannounced. Devices whose
+    /// stacking changed have had uevents of their own; their slaves and holders are read again
+    /// too, because those get none. So are arrays, whose redundancy changes without an event.
+    ///
+    /// What changes without an event and without a holder (a read-only flag, a label that another
+    /// machine wrote) is seen by the next [`Inventory::scan`].
+    pub fn update(&mut self, roots: &Roots, changes: &Changes) -> Result<(), TopologyError> {
+        if changes.all {
+            *self = Self::scan(roots)?;
+            return Ok(());
         }
-        passthrough::read(roots, self);
+        let mut scanner = Scanner::new(roots)?;
+        let mut first = changes.devices.clone();
+        first.extend(self.came_or_went(&scanner));
+        // A drive is reached by its subsystem's nodes, whichever of the two came first.
+        let nodes = changes.nodes || !first.is_empty();
+        let arrays = self.devices.iter();
+        first.extend(
+            arrays
+                .filter(|device| matches!(device.kind, Kind::Md(_)))
+                .map(|device| device.name.clone()),
+        );
+        let mut fresh: BTreeMap<Arc<str>, Option<BlockDevice>> = BTreeMap::new();
+        let mut around = BTreeSet::new();
+        for name in first {
+            let new = scanner.device(&sysfs_name(&name));
+            // Those that it lay on before and those that it lies on now.
+            let old = self.by_name(&name);
+            for device in old.into_iter().chain(new.as_ref()) {
+                around.extend(device.slaves.iter().cloned());
+                around.extend(device.holders.iter().cloned());
+                around.extend(device.parent.clone());
+            }
+            fresh.insert(name, new);
+        }
+        for name in around {
+            if !fresh.contains_key(&name) {
+                let new = scanner.device(&sysfs_name(&name));
+                fresh.insert(name, new);
+            }
+        }
+        self.devices
+            .retain(|device| !fresh.contains_key(&device.name));
+        self.devices.extend(fresh.into_values().flatten());
+        if nodes {
+            passthrough::read(roots, self);
+        }
         link::link(roots, self);
         Ok(())
     }
+
+    /// Names that are in sysfs and not here, or the other way round.
+    fn came_or_went(&self, scanner: &Scanner<'_>) -> Vec<Arc<str>> {
+        let there: HashSet<Arc<str>> = list(&scanner.class)
+            .unwrap_or_default()
+            .iter()
+            .map(|name| name.replace('!', "/").into())
+            .collect();
+        let here = self.devices.iter().map(|device| &device.name);
+        let went = here.filter(|name| !there.contains(*name)).cloned();
+        let came = there.iter().filter(|name| self.by_name(name).is_none());
+        went.chain(came.cloned()).collect()
+    }
+}
+
+/// A slash in a name of `/dev` is an exclamation mark in sysfs (lib/kobject.c
+/// `kobject_set_name_vargs`).
+fn sysfs_name(name: &str) -> String {
+    name.replace('/', "!")
 }
 
 /// The lines of `uevent` that matter.
