@@ -61,6 +61,34 @@ fn names_with_dashes_are_spelt_both_ways() {
 }
 
 #[test]
+fn a_volume_that_is_merely_mounted_may_be_named_and_a_pool_may_not() {
+    // LVM refuses what is open; after the umount nobody has to wait for the controller.
+    let tree = Tree::new(
+        "disk sda 8:0
+         dm dm-0 253:0 lvm=vg0/data over=sda
+         dm dm-1 253:1 lvm=vg0/scratch over=sda
+         mount 253:1 /scratch xfs /dev/dm-1 rw",
+    );
+    let verdicts = tree.judge(&["dm-0"]);
+    assert!(verdicts.is_protected("dm-1"));
+    assert_eq!(verdicts.0.free_lv_arguments[0], "vg0/scratch");
+    assert_eq!(verdicts.0.free_lv_arguments.len(), 3);
+    let pool = Tree::new(
+        "disk sda 8:0
+         dm dm-0 253:0 lvm=vg0/pool over=sda
+         dm dm-1 253:1 lvm=vg0/thin over=dm-0
+         mount 253:1 /scratch xfs /dev/dm-1 rw",
+    );
+    assert!(
+        !pool
+            .judge(&[])
+            .0
+            .free_lv_arguments
+            .contains(&"vg0/pool".to_owned())
+    );
+}
+
+#[test]
 fn two_groups_of_one_name_give_no_argument() {
     let tree = Tree::new(&format!(
         "disk sda 8:0

@@ -15,6 +15,8 @@ pub struct Image {
     disk: Disk,
     chunks: Vec<(u64, Vec<u8>)>,
     partitions: Vec<PathBuf>,
+    /// Where the kernel has the partitions.
+    places: String,
 }
 
 impl Image {
@@ -42,10 +44,12 @@ impl Image {
             disk: disk.clone(),
             chunks,
             partitions,
+            places: places(disk)?,
         })
     }
 
-    /// Writes those parts where they were, and has the kernel read the partition table again.
+    /// Writes those parts where they were, and has the kernel read the partition table again if it
+    /// has another one.
     /// What an act wrote into places that were zero stays: no act looks there.
     pub fn restore(&self) -> Result<()> {
         let file = self.open()?;
@@ -56,7 +60,7 @@ impl Image {
         file.sync_all()
             .with_context(|| format!("cannot write out {}", self.disk.path()))?;
         drop(file);
-        if !self.partitions.is_empty() {
+        if places(&self.disk)? != self.places {
             shell::Script::new(
                 "udevadm settle; blockdev --rereadpt $D || partx -u $D; udevadm settle",
             )
@@ -85,6 +89,13 @@ impl Image {
             .open(&self.disk.node)
             .with_context(|| format!("cannot open {} for writing", self.disk.path()))
     }
+}
+
+/// Begin and length of each partition, as the kernel has them.
+fn places(disk: &Disk) -> Result<String> {
+    shell::Script::new("grep -H . /sys/block/$N/$N*/start /sys/block/$N/$N*/size || true")
+        .with("N", &disk.name)
+        .must()
 }
 
 /// Fills both ends and the middle of a free device with bytes that no tool writes, so that any act

@@ -108,15 +108,12 @@ pub fn volume() -> Vec<Case> {
         make: || memory("crit-pv"),
         reset: Reset::Fill,
         protect: |target| {
-            let script = format!(
-                "set -e; {}
+            let script = "set -e; \
                  pvcreate -q -ff -y $DEV; vgcreate -q vgcrit $DEV; \
-                 lvcreate -q -y -Zn -Wn -L 32M -n lvcrit vgcrit; wait_free /dev/vgcrit/lvcrit; mkfs.ext4 -q -F /dev/vgcrit/lvcrit; \
+                 lvcreate -q -y -Zn -Wn -L 32M -n lvcrit vgcrit; mkfs.ext4 -q -F /dev/vgcrit/lvcrit; \
                  mkdir -p /mnt/lvcrit; mount -o ro /dev/vgcrit/lvcrit /mnt/lvcrit; \
-                 udevadm settle; sync $DEV",
-                fixture::FUNCTIONS
-            );
-            shell::Script::new(&script)
+                 udevadm settle; sync $DEV";
+            shell::Script::new(script)
                 .with("DEV", target.disk.path())
                 .limit(90)
                 .must()?;
@@ -139,16 +136,13 @@ pub fn array() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| {
             let other = fixture::memory_disk("crit-md-b", 96)?;
-            let script = format!(
-                "set -e; {}
-                 make_array /dev/md/crit 101 --run --assume-clean --metadata=1.2 --level=1 \
-                 --raid-devices=2 --homehost=any $DEV $OTHER; \
+            let script = "set -e; \
+                 mdadm -q --create /dev/md/crit --run --assume-clean --metadata=1.2 --level=1 \
+                 --raid-devices=2 --homehost=any $DEV $OTHER </dev/null; udevadm settle; \
                  mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 /dev/md/crit; \
                  mkdir -p /mnt/mdcrit; mount -o ro /dev/md/crit /mnt/mdcrit; udevadm settle; \
-                 sleep 2; mdadm --readonly /dev/md/crit || true; sync $DEV",
-                fixture::FUNCTIONS
-            );
-            shell::Script::new(&script)
+                 sleep 2; mdadm --readonly /dev/md/crit || true; sync $DEV";
+            shell::Script::new(script)
                 .with("DEV", target.disk.path())
                 .with("OTHER", other.path())
                 .limit(90)
@@ -160,7 +154,7 @@ pub fn array() -> Vec<Case> {
     let upper = || Ok(Target::plain(Disk::at("/dev/md/crit")?));
     cases.extend(upper_device("md", upper, &[block::CORE]));
     cases.push(Case::clean_up("remove", || {
-        shell::must("umount /mnt/mdcrit; mdadm -q --stop /dev/md101").map(drop)
+        shell::must("umount /mnt/mdcrit && udevadm settle && mdadm --stop /dev/md/crit").map(drop)
     }));
     cases
 }

@@ -83,28 +83,14 @@ pub fn drop_memory_disk(name: &str) -> Result<()> {
         .map(drop)
 }
 
-/// Shell functions of fixtures. That `mdadm --create` works at once, and `mkfs` right after
-/// `lvcreate`, are cases of their own; fixtures wait until the guard knows a new device.
-///
-/// `wait_free NODE` waits until a device is known to be free; `make_array /dev/md/NAME NUMBER
-/// OPTIONS…` makes an array, its node first.
-pub const FUNCTIONS: &str = "wait_free() {
-    [ \"${DBGUARD_MODE-}\" != off ] || return 0
-    for i in $(seq 100); do dbguard check -q $1 2>/dev/null && return; sleep 0.1; done; return 1
-}
-make_array() {
-    local path=$1 node=/dev/md$2; shift 2
-    echo ${node#/dev/} >/sys/module/md_mod/parameters/new_array; udevadm settle; wait_free $node || return
-    mdadm -q --create $node \"$@\" </dev/null || return
-    udevadm settle; mkdir -p /dev/md; ln -sf ../${node#/dev/} $path
-}";
-
-const TABLE: &str = r"# Tables are read anew again and again: what the partitions hold is not to be put together
+const TABLE: &str = r#"# Tables are read anew again and again: what the partitions hold is not to be put together
         # each time, which would keep them busy for the act that follows.
         mkdir -p /run/udev/rules.d
         for rule in 64-md-raid-assembly 69-lvm 69-bcache; do
             ln -sf /dev/null /run/udev/rules.d/$rule.rules
         done
+        # Nor does udev read the table again whenever the disk was written.
+        echo "KERNEL==\"${DEV#/dev/}*\", OPTIONS+=\"nowatch\"" >/run/udev/rules.d/99-written.rules
         udevadm control --reload
         wipefs -qaf $DEV
         sfdisk -q --wipe always --wipe-partitions always $DEV <<'T'
@@ -124,18 +110,18 @@ T
         echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${P}2 -
         QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f ${P}3
         mkfs.btrfs -q -f --mixed ${P}4
-        make_array /dev/md/held 103 --run --force --metadata=1.2 --level=1 --raid-devices=2 \
-            --homehost=any ${P}5 missing
-        mdadm --stop /dev/md103; rm -f /dev/md/held
+        mdadm -q --create /dev/md/held --run --force --metadata=1.2 --level=1 --raid-devices=2 \
+            --homehost=any ${P}5 missing </dev/null
+        udevadm settle; mdadm -q --stop /dev/md/held
         pvcreate -q -ff -y ${P}6
         vgcreate -q vghold ${P}6
         lvcreate -q -y -an -Zn -L 8M -n lvhold vghold
         mkswap -q -f ${P}7
-        udevadm settle; sync $DEV";
+        udevadm settle; sync $DEV"#;
 
 /// A GPT disk whose seven partitions each hold something that tools recognise.
 pub fn make_table(disk: &Disk) -> Result<()> {
-    let script = format!("set -e\n{FUNCTIONS}\n{TABLE}");
+    let script = format!("set -e\n{TABLE}");
     Script::new(&script)
         .with("DEV", disk.path())
         .with(

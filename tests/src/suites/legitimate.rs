@@ -143,7 +143,7 @@ const FREE: &[Work] = &[
     work("partition-of-mounted-disk", 90, "mount ${SCSI}1 /mnt; mkfs.ext4 -q -F ${SCSI}2; umount /mnt"),
     work("parted", 60, "parted -s $NVME mklabel gpt mkpart a 1MiB 65MiB mkpart b 65MiB 129MiB; udevadm settle; mkfs.ext4 -q -F ${NVME}p1; partprobe $NVME; udevadm settle; mkfs.btrfs -q -f --mixed ${NVME}p2"),
     work("sfdisk", 60, "printf 'label: gpt\\nsize=64MiB\\n' | sfdisk -q $VIRTIO; udevadm settle; mkfs.ext4 -q -F ${VIRTIO}1; growpart --help >/dev/null 2>&1 || true; echo ',+' | sfdisk -q -N 1 --force $VIRTIO; udevadm settle; e2fsck -fp ${VIRTIO}1; resize2fs ${VIRTIO}1"),
-    work("swap", 60, "wipefs -qaf $VIRTIO; mkswap -q -f $VIRTIO; swapon $VIRTIO; grep -q ${VIRTIO#/dev/} /proc/swaps; swapoff $VIRTIO; wait_free $VIRTIO; wipefs -qaf $VIRTIO"),
+    work("swap", 60, "wipefs -qaf $VIRTIO; mkswap -q -f $VIRTIO; swapon $VIRTIO; grep -q ${VIRTIO#/dev/} /proc/swaps; swapoff $VIRTIO; wipefs -qaf $VIRTIO"),
     work(
         "luks",
         120,
@@ -219,7 +219,7 @@ fn perform(work: &Work, rows: &Shared<String>) -> Result<()> {
         .passthrough()
         .sg
         .context("the SCSI disk has no sg node")?;
-    let script = format!("set -eu\n{}\n{AGAIN}\n{}", fixture::FUNCTIONS, work.script);
+    let script = format!("set -eu\n{AGAIN}\n{}", work.script);
     Script::new(&script)
         .with("DATA", Disk::role("data")?.path())
         .with("SCSI", Disk::role("spare1")?.path())

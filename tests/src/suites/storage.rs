@@ -41,7 +41,7 @@ const VOLUMES: &[Work] = &[
     work(
         "thin",
         120,
-        "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; wait_free /dev/vglive/thin; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
+        "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
     ),
     work(
         "scan",
@@ -141,17 +141,17 @@ fn prepare() -> anyhow::Result<()> {
     fixture::load_modules()?;
     acts::prepare_scratch()?;
     script(
-        &format!("{}\n{}", fixture::FUNCTIONS, "set -e; udevadm settle; mkdir -p /mnt/live /mnt/xlive /mnt/mdlive /mnt/snap; seq 20000 >$DIR/rows
+        "set -e; udevadm settle; mkdir -p /mnt/live /mnt/xlive /mnt/mdlive /mnt/snap; seq 20000 >$DIR/rows
          pvcreate -q -ff -y $FIRST $SECOND; vgcreate -q vglive $FIRST $SECOND
-         lvcreate -q -y -Zn -Wn -L 48M -n data vglive; wait_free /dev/vglive/data; mkfs.ext4 -q -F /dev/vglive/data; mount /dev/vglive/data /mnt/live
+         lvcreate -q -y -Zn -Wn -L 48M -n data vglive; mkfs.ext4 -q -F /dev/vglive/data; mount /dev/vglive/data /mnt/live
          cp $DIR/rows /mnt/live/rows
          lvcreate -q -y -Zn -Wn -L 32M -n xdata vglive
-         wait_free /dev/vglive/xdata; QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f /dev/vglive/xdata; mount /dev/vglive/xdata /mnt/xlive
-         make_array /dev/md/live 102 --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $MA $MB </dev/null
-         wait_free /dev/md102; mkfs.ext4 -q -F /dev/md/live; mount /dev/md/live /mnt/mdlive; cp $DIR/rows /mnt/mdlive/rows
+         QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f /dev/vglive/xdata; mount /dev/vglive/xdata /mnt/xlive
+         mdadm -q --create /dev/md/live --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $MA $MB </dev/null
+         udevadm settle; mkfs.ext4 -q -F /dev/md/live; mount /dev/md/live /mnt/mdlive; cp $DIR/rows /mnt/mdlive/rows
          for i in $(seq 120); do grep -qE 'recovery|resync' /proc/mdstat || break; sleep 0.5; done
          udevadm settle; [ \"$DBGUARD_MODE\" != off ] || exit 0
-         for d in live xlive mdlive; do dbguard mark --data /mnt/$d; done"),
+         for d in live xlive mdlive; do dbguard mark --data /mnt/$d; done",
     )?
     .limit(200)
     .must()?;
@@ -160,7 +160,7 @@ fn prepare() -> anyhow::Result<()> {
 
 fn perform(work: &Work) -> anyhow::Result<()> {
     let mark = audit::mark();
-    let text = format!("set -eu\n{}\n{}", fixture::FUNCTIONS, work.script);
+    let text = format!("set -eu\n{}", work.script);
     script(&text)?.limit(work.limit).must()?;
     audit::nothing_refused(mark)
 }

@@ -10,7 +10,7 @@ use super::super::lvm::{is_pool_metadata, split_dm_name};
 use super::super::memory::{Scope, identify};
 use super::Classified;
 use super::explain::Explainer;
-use super::kinds::{is_copy, lvm};
+use super::kinds::lvm;
 use super::seeds::Seeds;
 use super::spread::{Marks, mark};
 
@@ -241,9 +241,10 @@ fn without_drive(node: &CharNode, hosts: &BTreeSet<u32>) -> Option<DeviceClass> 
 /// The three spellings of every free logical volume that people can name. A group name that two
 /// groups share is left out: the argument would not tell which is meant.
 ///
-/// A snapshot or thin volume that is merely mounted is listed too. LVM refuses to remove it while
-/// it is, and a backup that unmounts its snapshot and removes it at once must not depend on how
-/// fast the controller sees the first of the two.
+/// A volume that is itself merely mounted is listed too. LVM refuses to remove it while it is
+/// (lib/metadata/lv_manip.c `lv_remove_single`, lib/activate/activate.c `lv_check_not_in_use`), and
+/// a backup that unmounts its snapshot and removes it at once must not depend on how fast the
+/// controller sees the first of the two.
 pub(super) fn free_lv_arguments(inventory: &Inventory, marks: &Marks) -> Vec<String> {
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut free = BTreeSet::new();
@@ -264,8 +265,8 @@ pub(super) fn free_lv_arguments(inventory: &Inventory, marks: &Marks) -> Vec<Str
             .any(|above| marks.is_protected(*above as usize));
         let bits = marks.of(index);
         let merely_mounted = bits & mark::PROTECTED == mark::CONTENT
-            && bits & (mark::CRITICAL | mark::MEMORY | mark::RAW | mark::SWAP) == 0
-            && is_copy(inventory, device);
+            && bits & mark::DIRECT != 0
+            && bits & (mark::CRITICAL | mark::MEMORY | mark::RAW | mark::SWAP) == 0;
         let free_to_remove = !marks.is_protected(index) || merely_mounted;
         if free_to_remove && !volume.internal && !carries {
             free.insert((group, name, volume.dm_name));
