@@ -212,6 +212,7 @@ fn decide_command(subject: Subject, object: Object, command: Command) -> Verdict
         Command::Assemble(_) if matches!(object.class, DeviceClass::Unknown) => Verdict::ALLOW,
         // Whoever may write may zero: `lvcreate` wipes the beginning of a new volume so.
         Command::Harm(Op::Discard) if may_change(subject, object) => Verdict::ALLOW,
+        Command::Harm(Op::Detach) if subject.grants & tool_grant::SHUTDOWN != 0 => Verdict::ALLOW,
         Command::Harm(op) | Command::Disk(op) | Command::Assemble(op) => {
             Verdict::deny(op, not_free(object))
         }

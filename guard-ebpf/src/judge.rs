@@ -206,7 +206,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
     };
     // Nothing else asks who sends it: what a drive is told to do does not depend on it.
     let subject = match meaning {
-        Command::Harm(Op::Discard) => subject(),
+        Command::Harm(Op::Discard | Op::Detach) => subject(),
         _ => Subject::default(),
     };
     let verdict = decide::decide(subject, target.object, Act::Command(meaning));

@@ -32,7 +32,7 @@ const FLAGS: [u32; 9] = [
 
 const DRIVERS: [Driver; 3] = [Driver::Other, Driver::DeviceMapper, Driver::Md];
 
-/// All grants: bits 0 to 8.
+/// All grants that an open may depend on: bits 0 to 8. `SHUTDOWN` is about commands alone.
 const GRANTS: u32 = 1 << 9;
 
 /// The `n`th combination of `bits`.
@@ -251,14 +251,14 @@ fn expected_for_command(object: Object, command: Command) -> (Decision, Reason) 
 }
 
 #[test]
-fn who_asks_matters_to_a_discard_alone() {
+fn who_asks_matters_to_a_discard_and_at_shutdown_alone() {
     let mighty = Subject {
         critical: true,
         grants: u32::MAX,
     };
     for object in objects() {
         for command in commands() {
-            if command == Command::Harm(Op::Discard) {
+            if matches!(command, Command::Harm(Op::Discard | Op::Detach)) {
                 continue;
             }
             let act = Act::Command(command);
@@ -266,6 +266,22 @@ fn who_asks_matters_to_a_discard_alone() {
                 decide(Subject::default(), object, act),
                 decide(mighty, object, act)
             );
+        }
+    }
+}
+
+#[test]
+fn only_the_shutdown_stops_an_array() {
+    let stop = Act::Command(Command::Harm(Op::Detach));
+    for object in objects().filter(|object| object.class != DeviceClass::Free) {
+        for bit in 0..32 {
+            for critical in [false, true] {
+                let grants = 1 << bit;
+                let subject = Subject { critical, grants };
+                let fine = grants == tool_grant::SHUTDOWN;
+                let verdict = decide(subject, object, stop).decision;
+                assert_eq!(verdict == Decision::Allow, fine, "{subject:?} {object:?}");
+            }
         }
     }
 }

@@ -72,5 +72,6 @@ const _: () = {
         grant::PREEN,
         grant::SWAP_ON,
         grant::NEW_MD,
+        grant::SHUTDOWN,
     ]));
 };

@@ -45,6 +45,8 @@ pub mod tool_grant {
     pub const SWAP_ON: u32 = 1 << 7;
     /// May open MD arrays that are not classified yet: the open makes the array.
     pub const NEW_MD: u32 = 1 << 8;
+    /// May stop MD arrays: the machine goes down, in order.
+    pub const SHUTDOWN: u32 = 1 << 9;
 }
 
 /// Values of [`ToolRule::verb_source`].

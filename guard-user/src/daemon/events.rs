@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
@@ -19,7 +19,7 @@ use super::watch::{Announced, Executables};
 use super::{Daemon, End, INFO, NOTICE, WARNING, lock, log, passed, sd};
 use crate::audit::record::{Body, Stop};
 use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
-use crate::topology::Changes;
+use crate::topology::{Changes, Roots};
 
 /// Clients at one time; more wait in the socket's queue.
 const CLIENTS: usize = 16;
@@ -39,7 +39,7 @@ struct Sources {
     denials: AsyncFd<OwnedFd>,
     lifecycle: AsyncFd<OwnedFd>,
     uevents: (AsyncFd<OwnedFd>, Uevents),
-    announced: mpsc::Receiver<()>,
+    announced: Announcements,
     executables: (AsyncFd<OwnedFd>, Executables),
     asked: mpsc::Receiver<Asked>,
     terminate: Signal,
@@ -117,13 +117,8 @@ fn reloading() -> String {
 }
 
 fn open(daemon: &Daemon) -> io::Result<Sources> {
-    let (sender, announced) = mpsc::channel(1);
-    for path in announced_files(&daemon.roots) {
-        if let Some(file) = Announced::open(&path)? {
-            let ready = wait_for(&file, Interest::PRIORITY)?;
-            tokio::task::spawn_local(announce(ready, file, sender.clone()));
-        }
-    }
+    let mut announced = Announcements::new(&daemon.roots);
+    announced.listen()?;
     let uevents = Uevents::open()?;
     let executables = Executables::new()?;
     Ok(Sources {
@@ -153,7 +148,7 @@ impl Sources {
             biased;
             ready = readable(&self.lifecycle) => ready.map(|()| Wake::Lifecycle)?,
             ready = readable(&self.uevents.0) => ready.map(|()| Wake::Uevents)?,
-            Some(()) = self.announced.recv() => Wake::Announced,
+            Some(()) = self.announced.receiver.recv() => Wake::Announced,
             ready = readable(&self.denials) => ready.map(|()| Wake::Denials)?,
             ready = readable(&self.executables.0) => ready.map(|()| Wake::Executables)?,
             Some(()) = self.terminate.recv() => Wake::Terminate("SIGTERM"),
@@ -170,6 +165,39 @@ impl Sources {
 async fn readable(fd: &AsyncFd<OwnedFd>) -> io::Result<()> {
     fd.readable().await?.clear_ready();
     Ok(())
+}
+
+/// Files in `/proc` that announce changes.
+struct Announcements {
+    receiver: mpsc::Receiver<()>,
+    sender: mpsc::Sender<()>,
+    /// Not there yet: `mdstat` comes with the module, which loads with the first array.
+    absent: Vec<PathBuf>,
+}
+
+impl Announcements {
+    fn new(roots: &Roots) -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        Self {
+            receiver,
+            sender,
+            absent: announced_files(roots).into(),
+        }
+    }
+
+    /// Listens to those that are there by now.
+    fn listen(&mut self) -> io::Result<()> {
+        for path in std::mem::take(&mut self.absent) {
+            match Announced::open(&path)? {
+                Some(file) => {
+                    let ready = wait_for(&file, Interest::PRIORITY)?;
+                    tokio::task::spawn_local(announce(ready, file, self.sender.clone()));
+                }
+                None => self.absent.push(path),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Tells of every change of a file. Changes that were not heard of yet are one.
@@ -212,6 +240,7 @@ impl Daemon {
             }
             Wake::Uevents => {
                 if let Some(changes) = sources.uevents.1.drain()? {
+                    sources.announced.listen()?;
                     self.something_changed(changes, "a device changed");
                 }
             }

@@ -123,6 +123,8 @@ struct Daemon {
     /// What has changed since.
     news: Changes,
     pace: Pace,
+    /// The first change after all devices were read.
+    partial_since: Option<Instant>,
     /// Devices were remembered anew after the state file was lost.
     memory_rebuilt: bool,
     /// Executables whose replacement matters.

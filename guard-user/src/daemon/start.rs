@@ -260,6 +260,7 @@ fn build(
         surveyed: Classification::default(),
         inventory: None,
         news: Changes::all(),
+        partial_since: None,
         pace: Pace::new(std::time::Instant::now()),
         watch_paths: Vec::new(),
         self_test: None,

@@ -15,9 +15,11 @@ use crate::topology::{
 
 /// A survey of more devices than this uses megabytes: they are not kept, and all read each time.
 const MANY: usize = 500;
-/// After a survey of what changed alone, all devices are read so much later: some
-/// changes have no event.
-const QUIET: Duration = Duration::from_secs(1);
+/// After surveys of what changed alone all devices are read once, because some changes have no
+/// event: when nothing has changed for so long, since it delays what happens meanwhile,
+const QUIET: Duration = Duration::from_secs(5);
+/// and so long after the first of them at the latest.
+const LATEST: Duration = Duration::from_secs(60);
 /// Devices that keep changing while they are read are judged as they were seen last.
 const ATTEMPTS: usize = 4;
 
@@ -135,11 +137,13 @@ impl Daemon {
         match self.inventory.take() {
             Some(mut inventory) if !news.all => {
                 inventory.update(&self.roots, &news)?;
-                self.due.scan.get_or_insert(Instant::now() + QUIET);
+                let now = Instant::now();
+                let first = *self.partial_since.get_or_insert(now);
+                self.due.scan = Some((now + QUIET).min(first + LATEST));
                 Ok(inventory)
             }
             _ => {
-                self.due.scan = None;
+                (self.due.scan, self.partial_since) = (None, None);
                 Inventory::scan(&self.roots)
             }
         }

@@ -148,9 +148,14 @@ impl ToolTable {
             // The kernel takes only what has a swap signature (mm/swapfile.c `read_swap_header`).
             tool("swapon", Verbs::Always(tool_grant::SWAP_ON)),
             // swapoff(2) opens the area for writing too, and takes only one that is on
-            // (mm/swapfile.c `SYSCALL_DEFINE1(swapoff`); systemd does it itself at shutdown.
+            // (mm/swapfile.c `SYSCALL_DEFINE1(swapoff`).
             tool("swapoff", Verbs::Always(tool_grant::SWAP_ON)),
-            tool("systemd-shutdown", Verbs::Always(tool_grant::SWAP_ON)),
+            // What process 1 becomes once every service has ended: it turns off swap and stops
+            // arrays (systemd, src/shutdown/shutdown.c).
+            tool(
+                "systemd-shutdown",
+                Verbs::Always(tool_grant::SWAP_ON | tool_grant::SHUTDOWN),
+            ),
         ];
         let query = Verbs::Always(tool_grant::DRIVE_QUERY);
         tools.extend(QUERY_TOOLS.iter().map(|file| tool(file, query)));

@@ -1,5 +1,6 @@
 //! Reading sysfs: one pass over `/sys/class/block`, about eight small reads a device.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -77,9 +78,9 @@ impl Inventory {
             fresh.insert(name, new);
         }
         for name in around {
-            if !fresh.contains_key(&name) {
-                let new = scanner.device(&sysfs_name(&name));
-                fresh.insert(name, new);
+            if let Entry::Vacant(place) = fresh.entry(name) {
+                let new = scanner.device(&sysfs_name(place.key()));
+                place.insert(new);
             }
         }
         self.devices
