@@ -31,12 +31,20 @@ pub struct Scratch {
 pub struct Line {
     /// Bits of [`guard_abi::tool_grant`].
     pub grants: Forgotten<u32>,
-    /// 1: the verb asks that every argument be listed.
+    /// Bits of [`unlisted`]: what the verb does not put up with.
     pub needs_listed: Forgotten<u32>,
-    /// 1: an argument is not listed.
+    /// Bits of [`unlisted`]: what has been seen.
     pub unlisted: Forgotten<u32>,
     /// 1: the verb has been found.
     pub verb_seen: Forgotten<u32>,
+}
+
+/// Arguments that are not listed.
+pub mod unlisted {
+    /// Any argument.
+    pub const ARGUMENT: u32 = 1 << 0;
+    /// One that begins with a dash.
+    pub const OPTION: u32 = 1 << 1;
 }
 
 #[btf_map]

@@ -178,20 +178,21 @@ fn set_tool(path: &str, source: &str, grants: &str, rest: &[&str]) -> Result<(),
             verb: [0; 28],
         };
         key.verb[..verb[0].len()].copy_from_slice(verb[0].as_bytes());
-        let arguments = ArgumentRole::parse(verb[2]).ok_or("any or all-listed")?;
+        let arguments = ArgumentRole::parse(verb[2]).ok_or("any, all-listed or options-listed")?;
         let grants = u32::from_str_radix(verb[1], 16)?;
         verb_rules.push((
             key,
             VerbRule {
                 grants,
                 arguments: arguments as u32,
+                set: TOOL,
             },
         ));
     }
     let mut names = Vec::new();
     for argument in arguments {
         let mut name = ArgumentName {
-            tool: TOOL,
+            set: TOOL,
             text: [0; 124],
         };
         name.text[..argument.len()].copy_from_slice(argument.as_bytes());

@@ -17,7 +17,7 @@ const _: () = {
     assert!(size_of::<ExeId>() == 16);
     assert!(size_of::<ToolRule>() == 12);
     assert!(size_of::<VerbKey>() == 32);
-    assert!(size_of::<VerbRule>() == 8);
+    assert!(size_of::<VerbRule>() == 12);
     assert!(size_of::<ArgumentName>() == 128);
     assert!(size_of::<Ancestor>() == 20);
     assert!(size_of::<LifecycleEvent>() == 40);

@@ -126,6 +126,9 @@ words! {
         /// Every argument must be in `ARGUMENTS`: a harmless option, or the name of something
         /// that is free. Used for verbs that destroy what they name, such as `lvremove`.
         AllListed = 1 => "all-listed",
+        /// Every argument that begins with a dash must be in `ARGUMENTS`; the others do not
+        /// matter. Used for verbs of which some options destroy, such as `lvconvert`.
+        OptionsListed = 2 => "options-listed",
     }
 }
 
@@ -137,14 +140,16 @@ pub struct VerbRule {
     pub grants: u32,
     /// An [`ArgumentRole`].
     pub arguments: u32,
+    /// The set that listed arguments belong to, [`ArgumentName::set`].
+    pub set: u32,
 }
 
 /// Key of the `ARGUMENTS` map: one whole argument, zero-padded. Longer ones are never listed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ArgumentName {
-    /// [`VerbKey::tool`] that the argument belongs to.
-    pub tool: u32,
+    /// [`VerbRule::set`] that the argument belongs to.
+    pub set: u32,
     /// At most 123 bytes.
     pub text: [u8; 124],
 }

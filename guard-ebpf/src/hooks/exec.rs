@@ -12,7 +12,9 @@ use guard_abi::{
 use crate::argv::{self, Found};
 use crate::emit;
 use crate::kernel::{Binprm, File, Task, copy_name};
-use crate::maps::{ARGUMENTS, ENGINE_EXES, ENGINE_NAMES, SCRATCH, Scratch, TASKS, TOOLS, VERBS};
+use crate::maps::{
+    ARGUMENTS, ENGINE_EXES, ENGINE_NAMES, SCRATCH, Scratch, TASKS, TOOLS, VERBS, unlisted,
+};
 
 /// Arguments after `argv[0]` that are searched for a sign that this is no server.
 const PROBE_ARGUMENTS: u32 = 4;
@@ -157,7 +159,7 @@ fn verb_grants(task: Task, file: File, tool: u32, source: u32) -> u32 {
     };
     // SAFETY: this CPU's own, and nothing else uses it meanwhile, see `Scratch`.
     let scratch = unsafe { &mut *scratch };
-    scratch.argument.tool = tool;
+    scratch.argument.set = 0;
     scratch.verb.tool = tool;
     scratch.line.grants.set(0);
     scratch.line.needs_listed.set(0);
@@ -185,17 +187,29 @@ fn verb_grants(task: Task, file: File, tool: u32, source: u32) -> u32 {
 /// Takes what `VERBS` says about the verb; false where it says nothing.
 #[inline(always)]
 fn take_verb(scratch: &mut Scratch) -> bool {
-    let Scratch { verb, line, .. } = scratch;
+    let Scratch {
+        argument,
+        verb,
+        line,
+        ..
+    } = scratch;
     line.verb_seen.set(1);
     // SAFETY: the rule is copied at once.
     let Some(rule) = unsafe { VERBS.get(*verb) }.copied() else {
         return false;
     };
-    let VerbRule { grants, arguments } = rule;
+    let VerbRule {
+        grants,
+        arguments,
+        set,
+    } = rule;
     line.grants.set(line.grants.get() | grants);
-    if arguments != ArgumentRole::Any as u32 {
-        line.needs_listed.set(1);
+    if arguments == ArgumentRole::OptionsListed as u32 {
+        line.needs_listed.set(unlisted::OPTION);
+    } else if arguments != ArgumentRole::Any as u32 {
+        line.needs_listed.set(unlisted::ARGUMENT);
     }
+    argument.set = set;
     true
 }
 
@@ -206,16 +220,31 @@ fn walk(scratch: &mut Scratch, source: u32) {
         match scratch.position.read(&mut scratch.argument) {
             Found::End => return,
             Found::Unreadable => break,
-            Found::Part => scratch.line.unlisted.set(1),
+            Found::Part => note_unlisted(scratch),
             Found::Whole => {
                 if !is_verb(scratch, source) && !is_listed(&scratch.argument) {
-                    scratch.line.unlisted.set(1);
+                    note_unlisted(scratch);
                 }
             }
         }
     }
     // More arguments than are looked at, or one that cannot be read.
-    scratch.line.unlisted.set(1);
+    scratch
+        .line
+        .unlisted
+        .set(unlisted::ARGUMENT | unlisted::OPTION);
+}
+
+/// Notes that an argument, or the part of it that was read, is not listed.
+#[inline(always)]
+fn note_unlisted(scratch: &mut Scratch) {
+    // 1 for a dash, 0 for any other byte.
+    let is_option = u32::from(scratch.argument.text[0] ^ b'-').wrapping_sub(1) >> 31;
+    let seen = unlisted::ARGUMENT | is_option * unlisted::OPTION;
+    scratch
+        .line
+        .unlisted
+        .set(scratch.line.unlisted.get() | seen);
 }
 
 /// Whether the argument is the verb, where that is among the arguments.

@@ -19,7 +19,7 @@ const MANY: usize = 500;
 /// event: when nothing has changed for so long, since it delays what happens meanwhile,
 const QUIET: Duration = Duration::from_secs(5);
 /// and so long after the first of them at the latest.
-const LATEST: Duration = Duration::from_secs(60);
+const LATEST: Duration = Duration::from_mins(1);
 /// Devices that keep changing while they are read are judged as they were seen last.
 const ATTEMPTS: usize = 4;
 

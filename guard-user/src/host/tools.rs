@@ -15,7 +15,7 @@ use guard_abi::{
 
 use super::exe::exe_id;
 use super::verbs::{
-    CRYPTSETUP_VERBS, E2FSCK_VERBS, FSCK_FAT_VERBS, LVM_VERBS, LVREMOVE_OPTIONS, POOL_VERBS,
+    CRYPTSETUP_VERBS, E2FSCK_VERBS, FSCK_FAT_VERBS, LVM_VERBS, POOL_VERBS,
     SYSTEMD_CRYPTSETUP_VERBS, Verb,
 };
 use crate::topology::MountTable;
@@ -138,7 +138,7 @@ impl ToolTable {
             tool("mdmon", Verbs::Always(tool_grant::MD_MEMBER)),
             // Makes an array by opening its node; members are judged one by one.
             tool("mdadm", Verbs::Always(tool_grant::NEW_MD)),
-            tool("cryptsetup", Verbs::FirstWord(CRYPTSETUP_VERBS)),
+            tool("cryptsetup", Verbs::AnyArgument(CRYPTSETUP_VERBS)),
             tool(
                 "systemd-cryptsetup",
                 Verbs::FirstWord(SYSTEMD_CRYPTSETUP_VERBS),
@@ -229,29 +229,43 @@ impl ToolTable {
         resolved
     }
 
+    /// The arguments that verbs list, and the names of free volumes where a verb may name those.
     fn add_arguments(&self, free_volumes: &[String], resolved: &mut ResolvedTools) {
-        let Some(at) = self
-            .tools
-            .iter()
-            .position(|tool| tool.verbs == Verbs::MultiCall(LVM_VERBS))
-        else {
-            return;
-        };
-        let tool = at as u32 + 1;
-        let options = LVREMOVE_OPTIONS.iter().copied();
-        let all = options.chain(free_volumes.iter().map(String::as_str));
         let room = maps::ARGUMENTS_MAX as usize;
-        resolved.arguments = all
-            .filter_map(|text| argument(tool, text))
-            .take(room)
-            .collect();
-        let wanted = LVREMOVE_OPTIONS.len() + free_volumes.len();
-        if wanted > room {
+        let mut names = Vec::new();
+        for (at, tool) in self.tools.iter().enumerate() {
+            for (index, verb) in verbs_in(tool).iter().enumerate() {
+                let set = set_of(at as u32 + 1, index);
+                let listed = verb.listed.iter().copied();
+                resolved
+                    .arguments
+                    .extend(listed.filter_map(|text| argument(set, text)));
+                if verb.arguments == ArgumentRole::AllListed {
+                    let free = free_volumes.iter().map(String::as_str);
+                    names.extend(free.filter_map(|text| argument(set, text)));
+                }
+            }
+        }
+        let left = room.saturating_sub(resolved.arguments.len());
+        if names.len() > left {
             resolved.problems.push(format!(
                 "{} names of free logical volumes do not fit; lvremove is refused for them",
-                wanted - room
+                names.len() - left
             ));
         }
+        resolved.arguments.extend(names.into_iter().take(left));
+    }
+}
+
+/// Number of the arguments that a verb of a tool lists.
+const fn set_of(tool: u32, verb: usize) -> u32 {
+    (tool << 16) | (verb as u32 + 1)
+}
+
+fn verbs_in(tool: &Tool) -> &'static [Verb] {
+    match tool.verbs {
+        Verbs::Always(_) => &[],
+        Verbs::MultiCall(verbs) | Verbs::FirstWord(verbs) | Verbs::AnyArgument(verbs) => verbs,
     }
 }
 
@@ -263,10 +277,10 @@ fn shared(path: &Path, tool: &Tool) -> String {
     )
 }
 
-fn argument(tool: u32, text: &str) -> Option<ArgumentName> {
+fn argument(set: u32, text: &str) -> Option<ArgumentName> {
     let bytes = text.as_bytes();
     let mut name = ArgumentName {
-        tool,
+        set,
         text: [0; 124],
     };
     // One byte stays zero, so that a cut name never equals a whole one.
@@ -292,11 +306,7 @@ fn rule_of(number: u32, tool: &Tool) -> ToolRule {
 }
 
 fn verbs_of(number: u32, tool: &Tool) -> Vec<(VerbKey, VerbRule)> {
-    let verbs: &[Verb] = match tool.verbs {
-        Verbs::Always(_) => &[],
-        Verbs::MultiCall(verbs) | Verbs::FirstWord(verbs) | Verbs::AnyArgument(verbs) => verbs,
-    };
-    let key = |verb: &Verb| {
+    let key = |(index, verb): (usize, &Verb)| {
         let mut key = VerbKey {
             tool: number,
             verb: [0; 28],
@@ -306,10 +316,11 @@ fn verbs_of(number: u32, tool: &Tool) -> Vec<(VerbKey, VerbRule)> {
         let rule = VerbRule {
             grants: verb.grants,
             arguments: verb.arguments as u32,
+            set: set_of(number, index),
         };
         Some((key, rule))
     };
-    verbs.iter().filter_map(key).collect()
+    verbs_in(tool).iter().enumerate().filter_map(key).collect()
 }
 
 fn paths_of(tool: &Tool) -> Vec<PathBuf> {
@@ -356,13 +367,5 @@ fn accept(tool: &Tool, path: &Path, mounts: &MountTable) -> Result<Option<ExeId>
     match exe_id(mounts, &real) {
         Ok(id) => Ok(Some(id)),
         Err(error) => no_grant(&error.to_string()),
-    }
-}
-
-/// A verb's arguments are judged one by one.
-impl Verb {
-    /// True where every argument must be listed.
-    pub fn is_listed(&self) -> bool {
-        self.arguments == ArgumentRole::AllListed
     }
 }

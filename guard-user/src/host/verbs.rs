@@ -12,6 +12,8 @@ pub struct Verb {
     pub grants: u32,
     /// How its arguments are judged.
     pub arguments: ArgumentRole,
+    /// Arguments that are listed.
+    pub listed: &'static [&'static str],
 }
 
 const fn any(text: &'static str, grants: u32) -> Verb {
@@ -19,14 +21,27 @@ const fn any(text: &'static str, grants: u32) -> Verb {
         text,
         grants,
         arguments: ArgumentRole::Any,
+        listed: &[],
     }
 }
 
-const fn listed(text: &'static str, grants: u32) -> Verb {
+/// Granted where it names what is free, with no other options than these.
+const fn of_free(text: &'static str, grants: u32, options: &'static [&'static str]) -> Verb {
     Verb {
         text,
         grants,
         arguments: ArgumentRole::AllListed,
+        listed: options,
+    }
+}
+
+/// Granted with no other options than these, whatever it names.
+const fn with_options(text: &'static str, grants: u32, options: &'static [&'static str]) -> Verb {
+    Verb {
+        text,
+        grants,
+        arguments: ArgumentRole::OptionsListed,
+        listed: options,
     }
 }
 
@@ -42,12 +57,9 @@ const LVM: u32 = tool_grant::LVM | tool_grant::NEW_DM;
 /// harmless case apart:
 /// - `lvreduce`, `lvresize`: cut a volume's tail off; `lvextend` does the growing;
 /// - `vgremove`, `pvremove`, `pvcreate`: on a protected volume they are the end of it;
-/// - `vgreduce`: removing an *empty* volume is harmless and LVM refuses any other, but
-///   `--removemissing --force` drops every volume that lacks a part, and arguments cannot be
-///   judged by absence. Disk replacement goes as far as `pvmove`; the empty disk stays in the
-///   group until the host is released;
-/// - `lvconvert`: `--merge` rolls the volume back, `--splitmirrors` and `--type` rebuild it;
-///   RAID repair after a failed disk is done by `dmeventd` (`raid_fault_policy = "allocate"`);
+/// - `vgreduce --removemissing --force`: drops every volume that lacks a part;
+/// - `lvconvert` other than to repair: `--merge` rolls the volume back, `--splitmirrors` and
+///   `--type` rebuild it;
 /// - `vgcfgrestore`, `vgmerge`, `vgsplit`, `vgrename`, `lvrename`, `vgexport`, `vgimportclone`:
 ///   rewrite what the group is or is called, so that the next boot does not find it;
 /// - `lvm` without a verb: its shell takes commands that nobody sees.
@@ -72,13 +84,50 @@ pub(super) const LVM_VERBS: &[Verb] = &[
     any("lvpoll", LVM),
     // Writes the group's current metadata to volumes that missed an update.
     any("vgck", LVM),
+    // Takes empty physical volumes out of the group; LVM refuses any other without `--force`.
+    with_options("vgreduce", LVM, VGREDUCE_OPTIONS),
+    // Rebuilds a RAID volume's missing or given part on another disk.
+    with_options("lvconvert", LVM, LVCONVERT_OPTIONS),
     // Only volumes that are free, by their exact names, with harmless options.
-    listed("lvremove", LVM),
+    of_free("lvremove", LVM, LVREMOVE_OPTIONS),
+];
+
+/// Options of `vgreduce` that touch no volume; `-f` is not among them.
+const VGREDUCE_OPTIONS: &[&str] = &[
+    "-a",
+    "--all",
+    "--removemissing",
+    "-y",
+    "--yes",
+    "-v",
+    "--verbose",
+    "-q",
+    "--quiet",
+    "-t",
+    "--test",
+];
+
+/// Options of `lvconvert` that mend a RAID volume. Which disks it names does not matter: LVM takes
+/// new space from free extents of the same group.
+const LVCONVERT_OPTIONS: &[&str] = &[
+    "--repair",
+    "--replace",
+    "--use-policies",
+    "-y",
+    "--yes",
+    "-v",
+    "--verbose",
+    "-q",
+    "--quiet",
+    "-t",
+    "--test",
+    "-b",
+    "--background",
 ];
 
 /// Options of `lvremove` that change nothing about what is removed. Those that take a value
 /// (`--select`, `--config`, `--devices`) are not among them.
-pub(super) const LVREMOVE_OPTIONS: &[&str] = &[
+const LVREMOVE_OPTIONS: &[&str] = &[
     "-f",
     "--force",
     "-y",
@@ -108,8 +157,8 @@ pub(super) const POOL_VERBS: &[Verb] = &[
 /// Verbs of `cryptsetup`. Key slots are read and written through a device-mapper node that was
 /// just made; a LUKS device is opened for writing to be unlocked. Formatting, erasing and
 /// reencryption are not granted on a protected device; on a free one they need no more than the
-/// temporary node. (The first word that is no option is taken for the verb, so an option's value
-/// that happens to be `open` would be too; the grant then reaches LUKS devices alone.)
+/// temporary node. (The verb may stand anywhere, as in `cryptsetup --type luks open`; what merely
+/// has such a name is taken for it, and the grant then reaches LUKS devices alone.)
 pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     any("open", tool_grant::UNLOCK | tool_grant::NEW_DM),
     any("luksOpen", tool_grant::UNLOCK | tool_grant::NEW_DM),

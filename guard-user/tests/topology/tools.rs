@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use guard_abi::{ArgumentRole, tool_grant, verb_source};
+use guard_abi::{ArgumentRole, VerbKey, VerbRule, tool_grant, verb_source};
 use guard_user::host::{ResolvedTools, ToolTable};
 use guard_user::topology::MountTable;
 
@@ -54,10 +54,8 @@ fn lvm_is_found_once_through_all_its_names() {
         "lvreduce",
         "lvresize",
         "vgremove",
-        "vgreduce",
         "pvremove",
         "pvcreate",
-        "lvconvert",
         "vgcfgrestore",
         "vgrename",
         "lvrename",
@@ -68,14 +66,36 @@ fn lvm_is_found_once_through_all_its_names() {
     ] {
         assert_eq!(verb(verb_name), None, "{verb_name}");
     }
-    let arguments: Vec<_> = resolved
-        .arguments
-        .iter()
-        .map(|name| text_of(&name.text))
-        .collect();
-    assert!(arguments.contains(&"vg0/snap") && arguments.contains(&"-f"));
+    let arguments = |verb: &str| -> Vec<&str> {
+        let named = |(key, _): &&(VerbKey, VerbRule)| text_of(&key.verb) == verb;
+        let set = resolved.verbs.iter().find(named).unwrap().1.set;
+        let of_set = resolved.arguments.iter().filter(|name| name.set == set);
+        of_set.map(|name| text_of(&name.text)).collect()
+    };
+    let removed = arguments("lvremove");
+    assert!(removed.contains(&"vg0/snap") && removed.contains(&"-f"));
     for value_option in ["--config", "--select", "-S", "--devices", "vg0"] {
-        assert!(!arguments.contains(&value_option));
+        assert!(!removed.contains(&value_option));
+    }
+    for (name, wanted, not) in [
+        (
+            "lvconvert",
+            "--repair",
+            ["--merge", "--splitmirrors", "--type", "-f", "vg0/snap"],
+        ),
+        (
+            "vgreduce",
+            "--removemissing",
+            ["--force", "-f", "--mirrorsonly", "--config", "vg0/snap"],
+        ),
+    ] {
+        assert_eq!(verb(name).unwrap().2, ArgumentRole::OptionsListed as u32);
+        let listed = arguments(name);
+        assert!(listed.contains(&wanted));
+        assert!(
+            not.iter().all(|option| !listed.contains(option)),
+            "{listed:?}"
+        );
     }
 }
 

@@ -155,7 +155,7 @@ const FREE: &[Work] = &[
     work("wipe-free", 60, "dd if=/dev/zero of=$SCSI bs=1M count=4 conv=fsync; blkdiscard -f $SCSI; shred -n1 -s 1M $SCSI; sg_unmap --lba=0 --num=8 --force $SCSI"),
     work("loop", 90, "rm -f /root/guest-suite/l.img; truncate -s 32M /root/guest-suite/l.img; L=$(losetup -f --show /root/guest-suite/l.img); mkfs.ext4 -q -F $L; mount $L /mnt; echo x >/mnt/x; umount /mnt; losetup -d $L; mount -o loop /root/guest-suite/l.img /mnt; [ -f /mnt/x ]; umount /mnt"),
     work("loop-partitions", 90, "truncate -s 32M /root/guest-suite/p.img; printf 'label: gpt\\nsize=16MiB\\n' | sfdisk -q /root/guest-suite/p.img; L=$(losetup -P -f --show /root/guest-suite/p.img); udevadm settle; mkfs.ext4 -q -F ${L}p1; mount ${L}p1 /mnt; umount /mnt; losetup -d $L"),
-    work("zram", 60, "modprobe zram; Z=$(zramctl -f -s 32M); mkswap -q $Z; swapon $Z; swapoff $Z; udevadm settle; again zramctl -r $Z; Z=$(zramctl -f -s 32M); mkfs.ext4 -q -F $Z; udevadm settle; again zramctl -r $Z"),
+    work("zram", 60, "modprobe zram num_devices=1; udevadm settle; Z=/sys/block/zram0; echo 32M >$Z/disksize; mkswap -q /dev/zram0; swapon /dev/zram0; swapoff /dev/zram0; udevadm settle; again reset $Z; echo 32M >$Z/disksize; mkfs.ext4 -q -F /dev/zram0; udevadm settle; again reset $Z"),
     work("nbd", 90, "modprobe nbd; truncate -s 32M /root/guest-suite/n.img; qemu-nbd --fork --pid-file=/root/guest-suite/nbd.pid -f raw -c /dev/nbd1 /root/guest-suite/n.img; udevadm settle; mkfs.ext4 -q -F /dev/nbd1; qemu-nbd -d /dev/nbd1"),
     work("ram-disk", 60, "modprobe brd rd_nr=1 rd_size=16384; udevadm settle; mkfs.ext4 -q -F /dev/ram0; mount /dev/ram0 /mnt; umount /mnt; rmmod brd"),
     work(
@@ -169,9 +169,9 @@ const FREE: &[Work] = &[
     work("database-probes", 60, "mariadbd --version >/dev/null; /usr/lib/postgresql/15/bin/postgres --version >/dev/null; mariadbd --help >/dev/null"),
 ];
 
-/// `zramctl -r` fails while anybody, such as a prober, has the device open.
-const AGAIN: &str =
-    "again() { for i in $(seq 30); do \"$@\" 2>/dev/null && return; sleep 0.1; done; \"$@\"; }";
+/// A zram device is reset once nobody, such as a prober, has it open.
+const AGAIN: &str = "reset() { echo 1 >$1/reset; }
+    again() { for i in $(seq 30); do \"$@\" 2>/dev/null && return; sleep 0.1; done; \"$@\"; }";
 
 /// Tools that open a disk for writing even to print its table, and go on without: refused, and
 /// their answer is right all the same.

@@ -44,6 +44,18 @@ const VOLUMES: &[Work] = &[
         "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
     ),
     work(
+        "raid-volume-repaired",
+        180,
+        "modprobe dm-raid; vgextend -q vglive $FB
+         lvcreate -q -y --type raid1 -m 1 -L 8M -n mirror vglive $FIRST $SECOND; mkfs.ext4 -q -F /dev/vglive/mirror
+         mount /dev/vglive/mirror /mnt/snap; cp $DIR/rows /mnt/snap/rows
+         synced() { for i in $(seq 120); do case $(lvs --noheadings -o copy_percent vglive/mirror) in *100.00*) return;; esac; sleep 0.5; done; return 1; }
+         synced; lvconvert -q -y --replace $SECOND vglive/mirror $FB; synced
+         lvs -a --noheadings -o devices vglive | grep -q $(basename $FB); cmp /mnt/snap/rows $DIR/rows
+         lvconvert -q -y --repair vglive/mirror || true
+         umount /mnt/snap; lvremove -q -f vglive/mirror; vgreduce -q vglive $FB; wipefs -qa $FB",
+    ),
+    work(
         "scan",
         90,
         "pvscan --cache >/dev/null; pvscan >/dev/null; vgscan >/dev/null; lvscan >/dev/null; vgs >/dev/null; pvs -a >/dev/null; lvs -a -o+devices >/dev/null; vgdisplay >/dev/null; vgchange -q -ay vglive; vgck vglive; vgcfgbackup -q -f $DIR/vg.cfg vglive; dmsetup ls --tree >/dev/null; dmsetup table >/dev/null; lvmdevices >/dev/null 2>&1 || true",
