@@ -1,4 +1,5 @@
-//! LSM `file_ioctl`: fs/ioctl.c `ioctl`, for processes of the kernel's own word size.
+//! LSM `file_ioctl`: fs/ioctl.c `ioctl`, for processes of the kernel's own word size. What is done
+//! about a command serves 32-bit processes too, see [`super::file_ioctl_compat`].
 
 use core::ffi::c_void;
 
@@ -13,6 +14,12 @@ use crate::kernel::File;
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "lsm/file_ioctl")]
 extern "C" fn file_ioctl(ctx: *mut c_void) -> i64 {
+    ioctl(ctx, false)
+}
+
+/// Ordinary files leave here.
+#[inline(always)]
+pub fn ioctl(ctx: *mut c_void, compat: bool) -> i64 {
     let args = LsmContext::new(ctx);
     let previous: i64 = args.arg(3);
     if previous != 0 {
@@ -22,23 +29,28 @@ extern "C" fn file_ioctl(ctx: *mut c_void) -> i64 {
     if !judge::is_device(File(args.arg(0)).inode().mode()) {
         return previous;
     }
-    device(ctx)
+    device(ctx, compat)
 }
 
 /// Out of line: ioctls on ordinary files must not pay for its registers and stack.
 #[inline(never)]
-fn device(ctx: *mut c_void) -> i64 {
+fn device(ctx: *mut c_void, compat: bool) -> i64 {
     let args = LsmContext::new(ctx);
     let (file, cmd, argument) = (File(args.arg(0)), args.arg(1), args.arg::<u64>(2));
     let sent = Sent {
         cmd,
         argument,
-        compat: false,
+        compat,
         first_byte: None,
         uring: false,
     };
+    let hook = if compat {
+        Hook::FileIoctlCompat
+    } else {
+        Hook::FileIoctl
+    };
     match Node::of(file.inode()) {
-        Some(node) => judge::command(Hook::FileIoctl, node, sent),
+        Some(node) => judge::command(hook, node, sent),
         None => ALLOW,
     }
 }

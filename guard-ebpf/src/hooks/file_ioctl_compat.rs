@@ -3,45 +3,11 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::programs::LsmContext;
-use guard_abi::Hook;
-
-use crate::arguments::Sent;
-use crate::judge::{self, ALLOW, Node};
-use crate::kernel::File;
+use super::file_ioctl::ioctl;
 
 /// `int file_ioctl_compat(struct file *file, unsigned int cmd, unsigned long arg)`
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "lsm/file_ioctl_compat")]
 extern "C" fn file_ioctl_compat(ctx: *mut c_void) -> i64 {
-    let args = LsmContext::new(ctx);
-    let previous: i64 = args.arg(3);
-    if previous != 0 {
-        return previous;
-    }
-    // `previous` is 0 here, in a register.
-    if !judge::is_device(File(args.arg(0)).inode().mode()) {
-        return previous;
-    }
-    device(ctx)
-}
-
-/// Out of line: ioctls on ordinary files must not pay for its registers and stack.
-#[inline(never)]
-fn device(ctx: *mut c_void) -> i64 {
-    let args = LsmContext::new(ctx);
-    let (file, cmd, argument) = (File(args.arg(0)), args.arg(1), args.arg::<u64>(2));
-    // `compat_ptr`: the upper half of the register is not part of a 32-bit pointer.
-    let argument = argument & u64::from(u32::MAX);
-    let sent = Sent {
-        cmd,
-        argument,
-        compat: true,
-        first_byte: None,
-        uring: false,
-    };
-    match Node::of(file.inode()) {
-        Some(node) => judge::command(Hook::FileIoctlCompat, node, sent),
-        None => ALLOW,
-    }
+    ioctl(ctx, true)
 }

@@ -41,7 +41,7 @@ const VOLUMES: &[Work] = &[
     work(
         "thin",
         120,
-        "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
+        "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -kn -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
     ),
     work(
         "raid-volume-repaired",
