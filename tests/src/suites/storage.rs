@@ -89,7 +89,7 @@ const ARRAY: &[Work] = &[
     work(
         "md-fail-remove-add",
         180,
-        "mdadm -q /dev/md/live --fail $MB; mdadm -q /dev/md/live --remove $MB; mdadm -q /dev/md/live --add $MC; for i in $(seq 120); do grep -qE 'recovery|resync' /proc/mdstat || break; sleep 0.5; done; mdadm --detail /dev/md/live | grep -q 'State : \\(clean\\|active\\)'; cmp /mnt/mdlive/rows $DIR/rows; [ $DBGUARD_MODE = off ] || dbguard release --device $MB --confirm-host $(uname -n); mdadm -q --zero-superblock $MB",
+        "mdadm -q /dev/md/live --fail $MB; mdadm -q /dev/md/live --remove $MB; mdadm -q /dev/md/live --add $MC; for i in $(seq 120); do grep -qE 'recovery|resync' /proc/mdstat || break; sleep 0.5; done; mdadm --detail /dev/md/live | grep -q 'State : \\(clean\\|active\\)'; cmp /mnt/mdlive/rows $DIR/rows; [ $DBGUARD_MODE = off ] || dbguard release --confirm-host $(uname -n) $MB; mdadm -q --zero-superblock $MB",
     ),
     work(
         "md-check",
