@@ -12,6 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::ring::Left;
 use super::serve::Client;
 use super::survey::announced_files;
 use super::uevent::Uevents;
@@ -25,6 +26,8 @@ use crate::topology::{Changes, Roots};
 const CLIENTS: usize = 16;
 /// An answer of more bytes than this is about many devices.
 const LARGE: usize = 128 * 1024;
+/// Losses are told this often while refusals keep coming.
+const STORM: Duration = Duration::from_secs(1);
 /// A client that does not ask or does not read for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -84,7 +87,11 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
         .map(|every| (every, Instant::now() + every));
     loop {
         let wake = sources
-            .next(daemon.due.next(), watchdog.map(|(_, at)| at))
+            .next(
+                daemon.due.next(),
+                watchdog.map(|(_, at)| at),
+                daemon.more_denials,
+            )
             .await;
         match wake.map_err(failed)? {
             Wake::Terminate(why) => {
@@ -143,13 +150,19 @@ fn wait_for(what: &impl AsFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>
 }
 
 impl Sources {
-    async fn next(&mut self, due: Option<Instant>, watchdog: Option<Instant>) -> io::Result<Wake> {
+    /// What comes first is more urgent: what protects before what tells, and a storm of refusals
+    /// last.
+    async fn next(
+        &mut self,
+        due: Option<Instant>,
+        watchdog: Option<Instant>,
+        more_denials: bool,
+    ) -> io::Result<Wake> {
         Ok(tokio::select! {
             biased;
             ready = readable(&self.lifecycle) => ready.map(|()| Wake::Lifecycle)?,
             ready = readable(&self.uevents.0) => ready.map(|()| Wake::Uevents)?,
             Some(()) = self.announced.receiver.recv() => Wake::Announced,
-            ready = readable(&self.denials) => ready.map(|()| Wake::Denials)?,
             ready = readable(&self.executables.0) => ready.map(|()| Wake::Executables)?,
             Some(()) = self.terminate.recv() => Wake::Terminate("SIGTERM"),
             Some(()) = self.interrupt.recv() => Wake::Terminate("SIGINT"),
@@ -157,6 +170,8 @@ impl Sources {
             () = until(watchdog) => Wake::Watchdog,
             () = until(due) => Wake::Due,
             Some(asked) = self.asked.recv() => Wake::Asked(Box::new(asked)),
+            () = std::future::ready(()), if more_denials => Wake::Denials,
+            ready = readable(&self.denials) => ready.map(|()| Wake::Denials)?,
         })
     }
 }
@@ -235,8 +250,12 @@ impl Daemon {
         match wake {
             Wake::Lifecycle => self.drain_lifecycle(),
             Wake::Denials => {
-                let empty = self.drain_denials();
-                self.reconcile(empty);
+                let left = self.record_some();
+                if left == Left::Events {
+                    self.due.losses.get_or_insert(Instant::now() + STORM);
+                } else {
+                    self.reconcile(left == Left::Nothing);
+                }
             }
             Wake::Uevents => {
                 if let Some(changes) = sources.uevents.1.drain()? {
@@ -292,10 +311,20 @@ impl Daemon {
             self.mind_the_log();
             self.drain_lifecycle();
         }
-        if retry || self.due.reconcile.is_some_and(|then| then <= now) {
-            let empty = self.drain_denials();
-            self.reconcile(empty);
+        if passed(&mut self.due.losses, now) {
+            self.reconcile(false);
         }
+        if retry || self.due.reconcile.is_some_and(|then| then <= now) {
+            let left = self.record_some();
+            self.reconcile(left == Left::Nothing);
+        }
+    }
+
+    /// Writes one batch of refusals; whether there are more is asked when all else is done.
+    fn record_some(&mut self) -> Left {
+        let left = self.record_denials();
+        self.more_denials = left == Left::Events;
+        left
     }
 
     fn refresh_watches(&mut self, executables: &mut Executables) {

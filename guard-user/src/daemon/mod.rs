@@ -116,6 +116,8 @@ struct Daemon {
     health: Health,
     denials: EventRing<DenialEvent>,
     lifecycle: EventRing<LifecycleEvent>,
+    /// The ring of refusals was not empty when it was looked at last.
+    more_denials: bool,
     processes: Vec<CriticalProcess>,
     surveyed: Classification,
     /// The devices as they were read last; `None` where there are too many to keep.
@@ -142,6 +144,8 @@ struct Due {
     retry: Option<Instant>,
     /// Events are missing that may still be on their way.
     reconcile: Option<Instant>,
+    /// Events may have been dropped in a storm that goes on.
+    losses: Option<Instant>,
     /// Devices changed right after a survey.
     survey: Option<Instant>,
     /// Devices changed and were not all read again.
@@ -152,11 +156,17 @@ struct Due {
 
 impl Due {
     fn next(&self) -> Option<Instant> {
-        [self.retry, self.reconcile, self.survey, self.scan]
-            .into_iter()
-            .flatten()
-            .chain(self.inspect.iter().copied())
-            .min()
+        [
+            self.retry,
+            self.reconcile,
+            self.losses,
+            self.survey,
+            self.scan,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(self.inspect.iter().copied())
+        .min()
     }
 }
 

@@ -17,39 +17,60 @@ pub const RETRY: Duration = Duration::from_secs(5);
 /// An event that is counted and not in the ring after this long is missing.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
+/// What is left in the ring of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// More events.
+    Events,
+    /// Events that could not be written; they are tried again later.
+    Unwritten,
+}
+
 impl Daemon {
     /// Writes every event that waits. True where the ring is empty now.
     pub(super) fn drain_denials(&mut self) -> bool {
-        let mut events = Vec::new();
         loop {
-            events.clear();
-            if self.denials.peek(BATCH, &mut events) == 0 {
-                // Discarded records are passed over too.
-                self.denials.advance();
-                return true;
-            }
-            let fresh: Vec<DenialEvent> = events
-                .drain(..)
-                .filter(|event| !self.recorder.has_recorded(enrich::key(event)))
-                .collect();
-            let groups = coalesce(&fresh);
-            let databases = self.databases();
-            let drafts = groups
-                .iter()
-                .map(|group| self.denial_draft(group, &databases))
-                .collect();
-            let stance = self.stance();
-            let written = self.recorder.write(drafts, stance);
-            self.mind_the_log();
-            let Some(records) = written else {
-                self.denials.rewind();
-                return false;
-            };
-            self.denials.advance();
-            for (record, group) in records.iter().zip(&groups) {
-                self.tell(record, group[0].tty);
+            match self.record_denials() {
+                Left::Nothing => return true,
+                Left::Events => {}
+                Left::Unwritten => return false,
             }
         }
+    }
+
+    /// Writes one batch. In a storm of refusals the ring never gets empty, and following the
+    /// devices must not wait for that.
+    pub(super) fn record_denials(&mut self) -> Left {
+        let mut events = Vec::new();
+        if self.denials.peek(BATCH, &mut events) == 0 {
+            // Discarded records are passed over too.
+            self.denials.advance();
+            return Left::Nothing;
+        }
+        let fresh: Vec<DenialEvent> = events
+            .drain(..)
+            .filter(|event| !self.recorder.has_recorded(enrich::key(event)))
+            .collect();
+        let groups = coalesce(&fresh);
+        let databases = self.databases();
+        let drafts = groups
+            .iter()
+            .map(|group| self.denial_draft(group, &databases))
+            .collect();
+        let stance = self.stance();
+        let written = self.recorder.write(drafts, stance);
+        self.mind_the_log();
+        let Some(records) = written else {
+            self.denials.rewind();
+            return Left::Unwritten;
+        };
+        self.denials.advance();
+        for (record, group) in records.iter().zip(&groups) {
+            self.tell(record, group[0].tty);
+        }
+        Left::Events
     }
 
     fn tell(&mut self, record: &Record, tty: u32) {

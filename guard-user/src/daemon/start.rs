@@ -256,6 +256,7 @@ fn build(
         health: Health::default(),
         denials,
         lifecycle,
+        more_denials: false,
         processes: Vec::new(),
         surveyed: Classification::default(),
         inventory: None,
