@@ -262,43 +262,55 @@ impl Log {
 
     fn read_end(&mut self) -> io::Result<Found> {
         let end = self.file.metadata()?.len();
-        let (mut lines, complete) = ReverseLines::new(&self.file, end)?;
-        let mut found = Found::default();
-        let mut not_records = 0;
-        while let Some(line) = lines.next_line()? {
-            let Ok(record) = serde_json::from_slice::<Record>(&line.bytes) else {
-                not_records += 1;
-                continue;
-            };
-            let same_maps = record.boot_id == self.context.boot_id
-                && record.account.epoch == self.account.epoch;
-            if found.last.is_none() {
-                self.next_seq = record.seq + not_records + 1;
+        let mut found = Found::in_file(&self.file, end, &self.context, &self.account.epoch)?;
+        self.good = found.complete;
+        if found.complete < end {
+            found.notes.push(self.torn_line(found.complete, end)?);
+            self.torn = true;
+        }
+        if found.last.is_none() {
+            // Rotated away while no controller ran: numbers and balance go on from there.
+            if let Some(before) = self.rotated() {
+                found.take_over(before);
             }
-            if same_maps && found.account.is_none() {
-                found.account = Some(record.account.clone());
-            }
-            found.remember(&record, &self.context.boot_id);
-            found.last.get_or_insert(record);
-            if found.known.len() + found.known_lifecycle.len() >= REMEMBERED_KEYS || !same_maps {
-                break;
-            }
+        }
+        if let Some(last) = &found.last {
+            self.next_seq = last.seq + found.not_records + 1;
         }
         if let Some(account) = found.account.take() {
             self.account = account;
         }
-        if complete < end {
-            found.notes.push(self.torn_line(complete, end)?);
-            self.torn = true;
-        }
-        if not_records > 0 {
+        if found.not_records > 0 {
             found.notes.push(log_gap(
-                not_records,
+                found.not_records,
                 "lines at the end of the log are not records".into(),
             ));
         }
-        self.good = complete;
         Ok(found)
+    }
+
+    /// The end of the file that was the log before this one: the one with the highest number among
+    /// those whose names begin like the log's. Compressed ones tell nothing.
+    fn rotated(&self) -> Option<Found> {
+        let own = self.path.file_name()?.to_str()?;
+        let entries = std::fs::read_dir(self.path.parent()?).ok()?;
+        let older = entries.flatten().filter(|entry| {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(own));
+            rest.is_some_and(|rest| rest.starts_with(['.', '-']))
+        });
+        older
+            .filter_map(|entry| {
+                let file = File::open(entry.path()).ok()?;
+                let end = file
+                    .metadata()
+                    .ok()
+                    .filter(std::fs::Metadata::is_file)?
+                    .len();
+                Found::in_file(&file, end, &self.context, &self.account.epoch).ok()
+            })
+            .filter(|found| found.last.is_some())
+            .max_by_key(|found| found.last.as_ref().map_or(0, |record| record.seq))
     }
 
     fn torn_line(&self, start: u64, end: u64) -> io::Result<Body> {
@@ -312,9 +324,14 @@ impl Log {
     }
 }
 
+/// What the end of a file tells.
 #[derive(Default)]
 struct Found {
     last: Option<Record>,
+    /// End of the last whole line.
+    complete: u64,
+    /// Lines after the last record that are none.
+    not_records: u64,
     account: Option<Account>,
     notes: Vec<Body>,
     known: HashSet<EventKey>,
@@ -322,6 +339,50 @@ struct Found {
 }
 
 impl Found {
+    fn in_file(file: &File, end: u64, context: &Context, epoch: &str) -> io::Result<Self> {
+        let (mut lines, complete) = ReverseLines::new(file, end)?;
+        let mut found = Self {
+            complete,
+            ..Self::default()
+        };
+        let mut not_records = 0;
+        while let Some(line) = lines.next_line()? {
+            let Ok(record) = serde_json::from_slice::<Record>(&line.bytes) else {
+                not_records += 1;
+                continue;
+            };
+            let same_maps = record.boot_id == context.boot_id && record.account.epoch == epoch;
+            if found.last.is_none() {
+                found.not_records = not_records;
+            }
+            if same_maps && found.account.is_none() {
+                found.account = Some(record.account.clone());
+            }
+            found.remember(&record, &context.boot_id);
+            found.last.get_or_insert(record);
+            if found.known.len() + found.known_lifecycle.len() >= REMEMBERED_KEYS || !same_maps {
+                break;
+            }
+        }
+        if found.last.is_none() {
+            found.not_records = not_records;
+        }
+        Ok(found)
+    }
+
+    /// What an older file tells that this one, without a record, does not.
+    fn take_over(&mut self, before: Self) {
+        self.notes.push(log_gap(
+            0,
+            "the log file was moved away; this one goes on where it ended".to_owned(),
+        ));
+        self.last = before.last;
+        self.account = before.account;
+        self.known = before.known;
+        self.known_lifecycle = before.known_lifecycle;
+        self.not_records += before.not_records;
+    }
+
     fn remember(&mut self, record: &Record, boot_id: &str) {
         if record.boot_id != boot_id {
             return;

@@ -250,3 +250,35 @@ fn a_failed_write_changes_nothing() {
     assert_eq!(sequence(&path), [1, 2]);
     assert_eq!(log.account().recorded, 1);
 }
+
+/// logrotate moves the file while no controller runs: the numbers and the balance go on.
+#[test]
+fn a_log_that_was_rotated_meanwhile_goes_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    let mut log = Log::open(&path, context(), "e").expect("opened").log;
+    log.append(vec![draft(denial(1, 2)), draft(denial(9, 0))])
+        .expect("written");
+    drop(log);
+    std::fs::rename(&path, directory.path().join("audit.jsonl-20261122")).expect("rotated");
+    std::fs::write(directory.path().join("audit.jsonl.2.gz"), b"\x1f\x8b").expect("an old one");
+    std::fs::write(directory.path().join("audit.jsonlike"), b"other").expect("another file");
+    let mut opened = Log::open(&path, context(), "e").expect("opened");
+    assert!(opened.known.contains(&EventKey(9, 0, 7)));
+    assert!(matches!(&opened.notes[..], [Body::Gap(gap)] if gap.lost == 0));
+    assert_eq!(opened.log.account().recorded, 4);
+    opened
+        .log
+        .append(vec![draft(change("held"))])
+        .expect("written");
+    assert_eq!(records(&path)[0].seq, 3);
+    // Another boot: the numbers go on, the balance begins again.
+    std::fs::remove_file(&path).expect("removed");
+    let other = Context {
+        boot_id: "another".into(),
+        ..context()
+    };
+    let opened = Log::open(&path, other, "e").expect("opened");
+    assert_eq!(opened.log.account().recorded, 0);
+    assert_eq!(opened.log.next_seq, 3);
+}

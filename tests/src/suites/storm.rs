@@ -1,7 +1,7 @@
 //! Thousands of refusals: each is counted by the kernel half, and each is in the log or in a gap
 //! record.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         }),
         Case::test("counted-exactly", counted_exactly).limit(240),
         Case::test("many-processes", many_processes).limit(120),
+        Case::test("devices-are-followed-meanwhile", followed_meanwhile).limit(180),
         Case::test("event-ids-are-unique", event_ids_are_unique),
         Case::test("why-knows-the-last", why_knows_the_last),
     ]
@@ -130,6 +131,40 @@ fn many_processes() -> Result<()> {
         "the kernel half counted {counted} refusals of 60"
     );
     reconcile(mark, before).map(drop)
+}
+
+/// A storm that does not end must not keep the controller from seeing that another disk is used.
+fn followed_meanwhile() -> Result<()> {
+    let (stormed, other) = (disk()?, fixture::memory_disk("calm", 48)?);
+    guard::wait_free(&other.node)?;
+    thread::sleep(Duration::from_secs(1));
+    let (mark, before) = (audit::mark(), guard::counters()?);
+    let over = AtomicBool::new(false);
+    let succeeded = AtomicU64::new(0);
+    let followed = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if write::pwrite(&stormed.node).is_ok() {
+                    succeeded.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let followed = use_and_leave(&other);
+        over.store(true, Ordering::Relaxed);
+        followed
+    });
+    followed.context("while refusals kept coming")?;
+    ensure!(succeeded.into_inner() == 0, "a write SUCCEEDED");
+    reconcile(mark, before).map(drop)
+}
+
+/// Mounts a free disk, and takes it out of use again.
+fn use_and_leave(disk: &Disk) -> Result<()> {
+    let on = |script: &str| shell::Script::new(script).with("D", disk.path()).must();
+    on("mkfs.ext4 -q -F $D; mkdir -p /mnt/calm; mount $D /mnt/calm")?;
+    guard::wait_guarded(&disk.node)?;
+    on("umount /mnt/calm")?;
+    guard::wait_free(&disk.node)
 }
 
 fn event_ids_are_unique() -> Result<()> {
