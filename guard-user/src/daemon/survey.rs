@@ -83,7 +83,10 @@ impl Daemon {
     }
 
     fn judge(&mut self) -> Result<Classification, TopologyError> {
-        let inventory = self.read_devices()?;
+        let mut inventory = self.read_devices()?;
+        if self.state.memory_lost {
+            inventory.forget_inactive_volumes();
+        }
         let mut uses = Uses::of_host(&self.roots, &inventory)?;
         for process in &self.processes {
             uses.add_process(process);

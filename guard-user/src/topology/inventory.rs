@@ -7,6 +7,7 @@ use guard_abi::{PassthroughKind, dev};
 
 use super::identity::HardwareIds;
 use super::labels::Signature;
+use super::lvm_metadata::Copies;
 use super::md::MdArray;
 use super::mounts::Location;
 
@@ -179,6 +180,8 @@ pub struct Inventory {
     pub(super) dm_major: u32,
     /// UUID of each mounted btrfs with the indices of its devices.
     pub(super) btrfs: Vec<(Arc<str>, Vec<u32>)>,
+    /// What LVM wrote down about its groups: volumes that are not active have no device.
+    pub(super) lvm_copies: Copies,
 }
 
 impl Inventory {
@@ -190,6 +193,12 @@ impl Inventory {
     /// All passthrough nodes.
     pub fn nodes(&self) -> &[CharNode] {
         &self.nodes
+    }
+
+    /// Leaves out volumes that are not active. For a host whose memory was lost: which of them
+    /// carried data is not known. The next scan or update reads of them again.
+    pub fn forget_inactive_volumes(&mut self) {
+        self.lvm_copies = Copies::default();
     }
 
     pub(super) fn device(&self, index: usize) -> &BlockDevice {

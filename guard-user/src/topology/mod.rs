@@ -16,6 +16,7 @@ mod labels;
 mod link;
 mod lvm;
 mod lvm_label;
+mod lvm_metadata;
 mod md;
 mod memory;
 mod mounts;

@@ -39,6 +39,7 @@ impl Inventory {
         }
         passthrough::read(roots, &mut inventory);
         link::link(roots, &mut inventory);
+        inventory.lvm_copies.refresh(roots);
         Ok(inventory)
     }
 
@@ -90,6 +91,7 @@ impl Inventory {
             passthrough::read(roots, self);
         }
         link::link(roots, self);
+        self.lvm_copies.refresh(roots);
         Ok(())
     }
 

@@ -6,10 +6,11 @@ use guard_abi::{DeviceClass, DeviceEntry, DeviceKey, PassthroughKind, device_fla
 
 use super::super::inventory::{BlockDevice, CharNode, Inventory, Kind};
 use super::super::labels::Signature;
-use super::super::lvm::{is_pool_metadata, split_dm_name};
-use super::super::memory::{Scope, identify};
+use super::super::lvm::{dm_name, is_pool_metadata, split_dm_name};
+use super::super::memory::{Memory, Scope, identify};
 use super::Classified;
 use super::explain::Explainer;
+use super::inactive;
 use super::kinds::lvm;
 use super::seeds::Seeds;
 use super::spread::{Marks, mark};
@@ -245,7 +246,13 @@ fn without_drive(node: &CharNode, hosts: &BTreeSet<u32>) -> Option<DeviceClass> 
 /// (lib/metadata/lv_manip.c `lv_remove_single`, lib/activate/activate.c `lv_check_not_in_use`), and
 /// a backup that unmounts its snapshot and removes it at once must not depend on how fast the
 /// controller sees the first of the two.
-pub(super) fn free_lv_arguments(inventory: &Inventory, marks: &Marks) -> Vec<String> {
+///
+/// Volumes that are not active stand at the end, in case there is no room for all.
+pub(super) fn free_lv_arguments(
+    inventory: &Inventory,
+    marks: &Marks,
+    memory: &Memory,
+) -> Vec<String> {
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut free = BTreeSet::new();
     for (index, device) in inventory.devices.iter().enumerate() {
@@ -269,11 +276,16 @@ pub(super) fn free_lv_arguments(inventory: &Inventory, marks: &Marks) -> Vec<Str
             && bits & (mark::CRITICAL | mark::MEMORY | mark::RAW | mark::SWAP) == 0;
         let free_to_remove = !marks.is_protected(index) || merely_mounted;
         if free_to_remove && !volume.internal && !carries {
-            free.insert((group, name, volume.dm_name));
+            free.insert((group, name, volume.dm_name.to_owned()));
         }
     }
+    let inactive = inactive::volumes(inventory, memory).into_iter();
     free.into_iter()
         .filter(|(group, ..)| groups.get(group).is_some_and(|uuids| uuids.len() == 1))
+        .chain(inactive.map(|(group, name)| {
+            let dm_name = dm_name(&group, &name);
+            (group, name, dm_name)
+        }))
         .flat_map(|(group, name, dm_name)| {
             [
                 format!("{group}/{name}"),

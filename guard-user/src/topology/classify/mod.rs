@@ -7,6 +7,7 @@
 
 mod entries;
 mod explain;
+mod inactive;
 mod kinds;
 mod members;
 mod seeds;
@@ -99,7 +100,7 @@ pub fn classify(inventory: &Inventory, uses: &Uses, memory: &Memory) -> Classifi
     let reasons = explain::Explainer::new(inventory, &seeds, &marks);
     let devices = entries::all(inventory, &seeds, &marks, &reasons);
     Classification {
-        free_lv_arguments: entries::free_lv_arguments(inventory, &marks),
+        free_lv_arguments: entries::free_lv_arguments(inventory, &marks, memory),
         devices,
         char_majors: inventory.char_majors.clone(),
         dm_major: inventory.dm_major,
