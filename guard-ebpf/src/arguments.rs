@@ -13,6 +13,8 @@ use guard_abi::{Op, PassthroughKind, dev};
 use guard_ebpf::command::scsi::{CDB_BYTES, Cdb};
 use guard_ebpf::command::{Argument, Command, block, nvme, scsi};
 
+use crate::argv;
+
 /// A command as it was sent.
 #[derive(Clone, Copy)]
 pub struct Sent {
@@ -155,20 +157,24 @@ fn bsg(sent: Sent) -> Option<Cdb> {
 /// Reads a command block, its first 16 bytes at most; the rest counts as zero, as for the drive.
 #[inline(always)]
 fn read_cdb(from: u64, length: u32) -> Option<Cdb> {
-    let mut bytes = [0_u8; CDB_BYTES];
     let wanted = if length > CDB_BYTES as u32 {
         CDB_BYTES as u32
     } else {
         length
     };
-    if wanted > 0 {
-        // SAFETY: at most 16 bytes are written; the helper checks the source itself.
-        let failed =
-            unsafe { read_user_bytes(bytes.as_mut_ptr().cast(), wanted, from as *const c_void) };
-        if failed != 0 {
-            return None;
-        }
+    // The mask says again what the comparison has found. The compiler may compare one copy of the
+    // length and pass another, of which Linux 6.1's verifier knows nothing; behind `opaque` it
+    // cannot.
+    const { assert!(CDB_BYTES.is_power_of_two()) };
+    let wanted = argv::opaque(u64::from(wanted)) as u32 & (2 * CDB_BYTES as u32 - 1);
+    let mut room = [[0_u8; CDB_BYTES]; 2];
+    // SAFETY: fewer bytes than the room has are written; the helper checks the source itself.
+    let failed =
+        unsafe { read_user_bytes(room.as_mut_ptr().cast(), wanted, from as *const c_void) };
+    if wanted > 0 && failed != 0 {
+        return None;
     }
+    let [bytes, _] = room;
     Some(Cdb {
         bytes,
         length: wanted as u8,

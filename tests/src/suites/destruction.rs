@@ -112,7 +112,7 @@ pub fn volume() -> Vec<Case> {
                  pvcreate -q -ff -y $DEV; vgcreate -q vgcrit $DEV; \
                  lvcreate -q -y -Zn -Wn -L 32M -n lvcrit vgcrit; mkfs.ext4 -q -F /dev/vgcrit/lvcrit; \
                  mkdir -p /mnt/lvcrit; mount -o ro /dev/vgcrit/lvcrit /mnt/lvcrit; \
-                 udevadm settle; sync $DEV";
+                 udevadm settle; sync $DEV; dbguard mark --data /mnt/lvcrit";
             shell::Script::new(script)
                 .with("DEV", target.disk.path())
                 .limit(90)
