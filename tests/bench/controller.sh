@@ -29,7 +29,8 @@ mkdir -p /usr/local/bench
 mkdir -p /etc/dbguard/conf.d
 printf '[engines]\nnames = ["benchdb"]\n' >/etc/dbguard/conf.d/bench.toml
 cp /bin/sleep /usr/local/bench/benchdb
-/usr/local/bench/benchdb 1000000 &
+mkdir -p /var/lib/benchdb
+/usr/local/bench/benchdb 1000000 9>/var/lib/benchdb/data &
 from=$(now)
 systemctl start dbguard.service
 echo "@restart_ms $(($(now) - from))"
