@@ -240,7 +240,7 @@ fn walk(scratch: &mut Scratch, source: u32) {
 fn note_unlisted(scratch: &mut Scratch) {
     // 1 for a dash, 0 for any other byte.
     let is_option = u32::from(scratch.argument.text[0] ^ b'-').wrapping_sub(1) >> 31;
-    let seen = unlisted::ARGUMENT | is_option * unlisted::OPTION;
+    let seen = unlisted::ARGUMENT | (is_option * unlisted::OPTION);
     scratch
         .line
         .unlisted
