@@ -16,11 +16,11 @@ use super::ring::Left;
 use super::serve::Client;
 use super::survey::announced_files;
 use super::uevent::Uevents;
-use super::watch::{Announced, Executables};
+use super::watch::{Announced, Directory, Executables};
 use super::{Daemon, End, INFO, NOTICE, WARNING, lock, log, passed, sd};
 use crate::audit::record::{Body, Stop};
 use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
-use crate::topology::{Changes, Roots};
+use crate::topology::{Changes, Roots, lvm_backups};
 
 /// Clients at one time; more wait in the socket's queue.
 const CLIENTS: usize = 16;
@@ -44,6 +44,7 @@ struct Sources {
     uevents: (AsyncFd<OwnedFd>, Uevents),
     announced: Announcements,
     executables: (AsyncFd<OwnedFd>, Executables),
+    groups: (AsyncFd<OwnedFd>, Directory),
     asked: mpsc::Receiver<Asked>,
     terminate: Signal,
     interrupt: Signal,
@@ -56,6 +57,7 @@ enum Wake {
     Uevents,
     Announced,
     Executables,
+    Groups,
     Asked(Box<Asked>),
     Terminate(&'static str),
     Reload,
@@ -128,12 +130,14 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
     announced.listen()?;
     let uevents = Uevents::open()?;
     let executables = Executables::new()?;
+    let groups = Directory::new(lvm_backups(&daemon.roots))?;
     Ok(Sources {
         denials: wait_for(&daemon.denials, Interest::READABLE)?,
         lifecycle: wait_for(&daemon.lifecycle, Interest::READABLE)?,
         uevents: (wait_for(&uevents, Interest::READABLE)?, uevents),
         announced,
         executables: (wait_for(&executables, Interest::READABLE)?, executables),
+        groups: (wait_for(&groups, Interest::READABLE)?, groups),
         asked: listen()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
@@ -164,6 +168,7 @@ impl Sources {
             ready = readable(&self.uevents.0) => ready.map(|()| Wake::Uevents)?,
             Some(()) = self.announced.receiver.recv() => Wake::Announced,
             ready = readable(&self.executables.0) => ready.map(|()| Wake::Executables)?,
+            ready = readable(&self.groups.0) => ready.map(|()| Wake::Groups)?,
             Some(()) = self.terminate.recv() => Wake::Terminate("SIGTERM"),
             Some(()) = self.interrupt.recv() => Wake::Terminate("SIGINT"),
             Some(()) = self.reload.recv() => Wake::Reload,
@@ -260,6 +265,7 @@ impl Daemon {
             Wake::Uevents => {
                 if let Some(changes) = sources.uevents.1.drain()? {
                     sources.announced.listen()?;
+                    sources.groups.1.listen()?;
                     self.something_changed(changes, "a device changed");
                 }
             }
@@ -269,6 +275,11 @@ impl Daemon {
             Wake::Executables => {
                 if sources.executables.1.drain()? {
                     self.set_executables();
+                }
+            }
+            Wake::Groups => {
+                if sources.groups.1.drain()? {
+                    self.something_changed(Changes::default(), "a volume group changed");
                 }
             }
             Wake::Asked(asked) => {

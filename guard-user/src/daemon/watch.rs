@@ -1,5 +1,5 @@
-//! Files whose change the kernel announces: mount tables and swaps by poll(2), executables by
-//! inotify.
+//! Files whose change the kernel announces: mount tables and swaps by poll(2), executables and
+//! LVM's copies of its metadata by inotify.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -119,10 +119,75 @@ impl AsFd for Executables {
     }
 }
 
+/// Watches a directory for files that are put in place by a rename, or taken away.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Watches it as soon as it is there.
+    pub fn new(path: PathBuf) -> io::Result<Self> {
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        let fd = inotify::init(flags)?;
+        let mut directory = Self { fd, path };
+        directory.listen()?;
+        Ok(directory)
+    }
+
+    /// Watches it if it is there by now. Doing it twice changes nothing.
+    pub fn listen(&mut self) -> io::Result<()> {
+        let events = inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::DELETE
+            | inotify::WatchFlags::ONLYDIR;
+        match inotify::add_watch(&self.fd, &self.path, events) {
+            Ok(_) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads all that waits; true where there was anything.
+    pub fn drain(&mut self) -> io::Result<bool> {
+        let mut room = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(&self.fd, &mut room);
+        let mut changed = false;
+        loop {
+            match reader.next() {
+                Ok(_) => changed = true,
+                Err(rustix::io::Errno::AGAIN) => return Ok(changed),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn files_that_are_put_in_place_are_noticed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("backup");
+        let mut watch = Directory::new(path.clone()).expect("inotify");
+        fs::create_dir(&path).expect("made");
+        watch.listen().expect("watched");
+        watch.listen().expect("watched twice");
+        fs::write(path.join(".lvm_tmp"), b"x").expect("written");
+        assert!(!watch.drain().expect("reads"));
+        fs::rename(path.join(".lvm_tmp"), path.join("vg0")).expect("renamed");
+        assert!(watch.drain().expect("reads"));
+        assert!(!watch.drain().expect("reads"));
+    }
 
     #[test]
     fn replaced_executables_are_noticed() {

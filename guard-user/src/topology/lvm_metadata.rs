@@ -57,13 +57,18 @@ struct Copy {
     group: Option<Group>,
 }
 
+/// Where LVM keeps them: the default of `backup/backup_dir`, lvm.conf(5).
+pub fn backups(roots: &Roots) -> std::path::PathBuf {
+    roots.host_root().join("etc/lvm/backup")
+}
+
 /// Inode, size, seconds and nanoseconds of the last change: the same text where they are the same.
 type Stamp = (u64, u64, i64, i64);
 
 impl Copies {
     /// Reads what is new or has changed, and forgets what is gone.
     pub(super) fn refresh(&mut self, roots: &Roots) {
-        let dir = roots.host_root().join("etc/lvm/backup");
+        let dir = backups(roots);
         let mut before = std::mem::take(&mut self.files);
         for name in attributes::list_path(&dir).unwrap_or_default() {
             if let Some(copy) = read(&dir.join(&name), before.remove(&name)) {
@@ -465,7 +470,7 @@ mod tests {
     fn copies_are_read_again_when_they_change() {
         let root = tempfile::tempdir().unwrap();
         let roots = Roots::under(root.path());
-        let dir = roots.host_root().join("etc/lvm/backup");
+        let dir = backups(&roots);
         let mut copies = Copies::default();
         copies.refresh(&roots);
         assert_eq!(copies.groups().count(), 0);

@@ -33,6 +33,7 @@ pub use identity::HardwareIds;
 pub use inventory::{BlockDevice, CharNode, Inventory, Kind, VolumeGroup};
 pub use labels::Signature;
 pub use lvm::split_dm_name;
+pub use lvm_metadata::backups as lvm_backups;
 pub use md::MdArray;
 pub use memory::{DeviceIdentity, Memory, Scope};
 pub use mounts::{Location, Mount, MountTable};
