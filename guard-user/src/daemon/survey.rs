@@ -9,8 +9,8 @@ use super::{Daemon, WARNING, log};
 use crate::host;
 use crate::kernel;
 use crate::topology::{
-    Changes, Classification, Inventory, MountTable, RawUse, Roots, Scope, TopologyError, Uses,
-    classify, kernel_dev,
+    Changes, Classification, Inventory, MARKED, MountTable, RawUse, Roots, Scope, TopologyError,
+    Uses, classify, kernel_dev,
 };
 
 /// A survey of more devices than this uses megabytes: they are not kept, and all read each time.
@@ -106,7 +106,7 @@ impl Daemon {
             .chain(&self.state.marks.devices)
         {
             if let Some(dev) = block_device(path) {
-                let name = "marked".to_owned();
+                let name = MARKED.to_owned();
                 uses.raw.push(RawUse {
                     dev,
                     engine: Engine::Custom,

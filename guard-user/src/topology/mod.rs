@@ -37,7 +37,7 @@ pub use lvm_metadata::backups as lvm_backups;
 pub use md::MdArray;
 pub use memory::{DeviceIdentity, Memory, Scope};
 pub use mounts::{Location, Mount, MountTable};
-pub use reasons::Why;
+pub use reasons::{MARKED, Why};
 pub use uses::{DataUse, MountUse, RawUse, SwapUse, Uses};
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+/// Stands for the server where a person said that something is critical.
+pub const MARKED: &str = "marked";
+
 /// One reason. Ordered by weight: the first of a device's reasons is the one to tell.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
@@ -12,14 +15,14 @@ pub enum Why {
     Data {
         /// The directory, as the server sees it.
         path: Arc<str>,
-        /// The server's name, or `marked`.
+        /// The server's name, or [`MARKED`].
         server: Arc<str>,
         /// Its process, where it runs.
         pid: Option<u32>,
     },
     /// A database uses it without a file system.
     RawData {
-        /// The server's name.
+        /// The server's name, or [`MARKED`].
         server: Arc<str>,
         /// Its process, where it runs.
         pid: Option<u32>,
@@ -97,6 +100,7 @@ impl Why {
 
 fn write_server(f: &mut fmt::Formatter<'_>, server: &str, pid: Option<u32>) -> fmt::Result {
     match pid {
+        None if server == MARKED => f.write_str("marked by hand"),
         Some(pid) => write!(f, "{server} {pid}, running"),
         None => f.write_str(server),
     }
@@ -109,6 +113,9 @@ impl fmt::Display for Why {
                 write!(f, "carries {path} (")?;
                 write_server(f, server, *pid)?;
                 f.write_str(")")
+            }
+            Self::RawData { server, pid: None } if **server == *MARKED => {
+                f.write_str("marked by hand as critical")
             }
             Self::RawData { server, pid } => {
                 f.write_str("used without a file system by ")?;

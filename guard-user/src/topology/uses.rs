@@ -126,7 +126,7 @@ impl Uses {
             path: path.to_owned(),
             location,
             engine: Engine::Custom,
-            name: "marked".to_owned(),
+            name: super::reasons::MARKED.to_owned(),
             pid: None,
         });
     }
