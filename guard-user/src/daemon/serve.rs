@@ -117,14 +117,21 @@ impl Daemon {
     }
 
     fn devices(&self) -> Answer {
-        let inventory = match Inventory::scan(&self.roots) {
-            Ok(inventory) => inventory,
-            Err(error) => {
-                return Answer::Refused {
-                    exit: 70,
-                    message: error.to_string(),
-                };
-            }
+        let scanned;
+        let inventory = match &self.inventory {
+            Some(known) => known,
+            None => match Inventory::scan(&self.roots) {
+                Ok(inventory) => {
+                    scanned = inventory;
+                    &scanned
+                }
+                Err(error) => {
+                    return Answer::Refused {
+                        exit: 70,
+                        message: error.to_string(),
+                    };
+                }
+            },
         };
         let mut devices: Vec<Device> = self.surveyed.devices.iter().map(device).collect();
         let places: HashMap<String, usize> = devices
