@@ -175,7 +175,8 @@ impl Sources {
             () = until(watchdog) => Wake::Watchdog,
             () = until(due) => Wake::Due,
             Some(asked) = self.asked.recv() => Wake::Asked(Box::new(asked)),
-            () = std::future::ready(()), if more_denials => Wake::Denials,
+            // Not at once: the tasks that hear of mounts and clients must have their turn.
+            () = tokio::task::yield_now(), if more_denials => Wake::Denials,
             ready = readable(&self.denials) => ready.map(|()| Wake::Denials)?,
         })
     }
