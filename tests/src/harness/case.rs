@@ -100,8 +100,6 @@ pub struct Suite {
     pub name: &'static str,
     /// One line about it.
     pub about: &'static str,
-    /// Why it runs only when it is asked for by name; `None` where it is part of every run.
-    pub on_request: Option<&'static str>,
     /// Makes the cases; must touch nothing, since listing calls it too.
     pub cases: fn() -> Vec<Case>,
 }

@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::case::{Body, Case, Skip, Stage, Suite};
-use crate::suites::known;
 
 /// What the command line asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -77,19 +76,7 @@ pub fn run(suites: &[Suite], options: &Options) -> ExitCode {
             .as_ref()
             .is_none_or(|wanted| suite.name == wanted)
         {
-            match suite.on_request {
-                Some(why) if options.suite.is_none() && !options.list => {
-                    tally.cases += 1;
-                    let whole = "whole-suite";
-                    report(
-                        suite.name,
-                        whole,
-                        &Outcome::Skip(why.into()),
-                        Duration::ZERO,
-                    );
-                }
-                _ => run_suite(suite, options, &mut tally),
-            }
+            run_suite(suite, options, &mut tally);
         }
     }
     if options.list {
@@ -139,13 +126,6 @@ fn run_suite(suite: &Suite, options: &Options, tally: &mut Tally) {
                 Outcome::Skip(_) => Some(outcome.clone()),
             };
         }
-        let outcome = match outcome {
-            Outcome::Fail(reason) => match known::why(suite.name, &name) {
-                Some(why) => Outcome::Skip(format!("known to fail, {why}: {reason}")),
-                None => Outcome::Fail(reason),
-            },
-            other => other,
-        };
         tally.cases += 1;
         tally.failed += usize::from(matches!(outcome, Outcome::Fail(_)));
         report(suite.name, &name, &outcome, started.elapsed());

@@ -5,7 +5,6 @@ pub mod controller;
 pub mod destruction;
 pub mod fixture;
 pub mod hoststate;
-pub mod known;
 pub mod legitimate;
 pub mod live;
 pub mod storage;
@@ -19,73 +18,61 @@ pub fn all() -> Vec<Suite> {
         Suite {
             name: "legitimate",
             about: "what a live database host needs is done while armed, without a refusal",
-            on_request: None,
             cases: legitimate::cases,
         },
         Suite {
             name: "storage",
             about: "volumes, arrays and disks are grown, replaced and prepared while armed",
-            on_request: None,
             cases: storage::cases,
         },
         Suite {
             name: "live",
             about: "the disk of the running database: no act changes it, the server answers",
-            on_request: None,
             cases: live::cases,
         },
         Suite {
             name: "destruction-scsi",
             about: "a protected SCSI disk: every writer, maker, discard, stack, namespace, passthrough",
-            on_request: None,
             cases: destruction::scsi_disk,
         },
         Suite {
             name: "destruction-table",
             about: "a protected disk with a partition table and seven kinds of content",
-            on_request: None,
             cases: destruction::table,
         },
         Suite {
             name: "destruction-nvme",
             about: "a protected NVMe disk: writers and passthrough",
-            on_request: None,
             cases: destruction::nvme_disk,
         },
         Suite {
             name: "destruction-virtio",
             about: "a protected virtio disk",
-            on_request: None,
             cases: destruction::virtio_disk,
         },
         Suite {
             name: "destruction-volume",
             about: "a physical volume below a mounted logical volume, and that volume",
-            on_request: None,
             cases: destruction::volume,
         },
         Suite {
             name: "destruction-array",
             about: "a member of a mounted array, and the array",
-            on_request: None,
             cases: destruction::array,
         },
         Suite {
             name: "controller",
             about: "a controller killed again and again opens no gap and loses no record",
-            on_request: None,
             cases: controller::cases,
         },
         Suite {
             name: "storm",
             about: "thousands of refusals are counted exactly",
-            on_request: None,
             cases: storm::cases,
         },
         Suite {
             name: "hoststate",
             about: "idle, armed, held and back, each only by what may cause it",
-            on_request: None,
             cases: hoststate::cases,
         },
     ]
