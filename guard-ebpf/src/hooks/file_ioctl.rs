@@ -37,6 +37,12 @@ pub fn ioctl(ctx: *mut c_void, compat: bool) -> i64 {
 fn device(ctx: *mut c_void, compat: bool) -> i64 {
     let args = LsmContext::new(ctx);
     let (file, cmd, argument) = (File(args.arg(0)), args.arg(1), args.arg::<u64>(2));
+    // `compat_ptr`: the upper half of the register is not part of a 32-bit pointer.
+    let argument = if compat {
+        argument & u64::from(u32::MAX)
+    } else {
+        argument
+    };
     let sent = Sent {
         cmd,
         argument,
