@@ -58,9 +58,8 @@ pub struct Executables {
 impl Executables {
     /// Watches nothing yet.
     pub fn new() -> io::Result<Self> {
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         Ok(Self {
-            fd: inotify::init(flags)?,
+            fd: new_inotify()?,
             names: HashSet::new(),
             directories: HashSet::new(),
         })
@@ -93,23 +92,12 @@ impl Executables {
 
     /// Reads all that waits; true where a watched name was touched.
     pub fn drain(&mut self) -> io::Result<bool> {
-        let mut room = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.fd, &mut room);
         let mut touched = false;
-        loop {
-            match reader.next() {
-                Ok(event) => {
-                    let name = event
-                        .file_name()
-                        .map(|name| OsString::from_vec(name.to_bytes().to_vec()));
-                    // An overflow has no name, and may have been any of them.
-                    touched |= name.is_none_or(|name| self.names.contains(&name));
-                }
-                Err(rustix::io::Errno::AGAIN) => return Ok(touched),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        each_event(&self.fd, |name| {
+            // An overflow has no name, and may have been any of them.
+            touched |= name.is_none_or(|name| self.names.contains(&name));
+        })?;
+        Ok(touched)
     }
 }
 
@@ -129,8 +117,7 @@ pub struct Directory {
 impl Directory {
     /// Watches it as soon as it is there.
     pub fn new(path: PathBuf) -> io::Result<Self> {
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        let fd = inotify::init(flags)?;
+        let fd = new_inotify()?;
         let mut directory = Self { fd, path };
         directory.listen()?;
         Ok(directory)
@@ -149,23 +136,38 @@ impl Directory {
 
     /// Reads all that waits; true where there was anything.
     pub fn drain(&mut self) -> io::Result<bool> {
-        let mut room = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.fd, &mut room);
         let mut changed = false;
-        loop {
-            match reader.next() {
-                Ok(_) => changed = true,
-                Err(rustix::io::Errno::AGAIN) => return Ok(changed),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        each_event(&self.fd, |_| changed = true)?;
+        Ok(changed)
     }
 }
 
 impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+fn new_inotify() -> io::Result<OwnedFd> {
+    let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+    Ok(inotify::init(flags)?)
+}
+
+/// Reads all events that wait; each comes with the name of the file it is about.
+fn each_event(fd: &OwnedFd, mut seen: impl FnMut(Option<OsString>)) -> io::Result<()> {
+    let mut room = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(fd, &mut room);
+    loop {
+        match reader.next() {
+            Ok(event) => seen(
+                event
+                    .file_name()
+                    .map(|name| OsString::from_vec(name.to_bytes().to_vec())),
+            ),
+            Err(rustix::io::Errno::AGAIN) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

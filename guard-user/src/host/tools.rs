@@ -236,7 +236,7 @@ impl ToolTable {
         for (at, tool) in self.tools.iter().enumerate() {
             for (index, verb) in verbs_in(tool).iter().enumerate() {
                 let set = set_of(at as u32 + 1, index);
-                let listed = verb.listed.iter().copied();
+                let listed = verb.listed.iter().copied().flatten().copied();
                 resolved
                     .arguments
                     .extend(listed.filter_map(|text| argument(set, text)));

@@ -12,9 +12,12 @@ pub struct Verb {
     pub grants: u32,
     /// How its arguments are judged.
     pub arguments: ArgumentRole,
-    /// Arguments that are listed.
-    pub listed: &'static [&'static str],
+    /// Arguments that are listed, in parts that verbs share.
+    pub listed: Parts,
 }
+
+/// Listed arguments in parts.
+pub type Parts = &'static [&'static [&'static str]];
 
 const fn any(text: &'static str, grants: u32) -> Verb {
     Verb {
@@ -26,7 +29,7 @@ const fn any(text: &'static str, grants: u32) -> Verb {
 }
 
 /// Granted where it names what is free, with no other options than these.
-const fn of_free(text: &'static str, grants: u32, options: &'static [&'static str]) -> Verb {
+const fn of_free(text: &'static str, grants: u32, options: Parts) -> Verb {
     Verb {
         text,
         grants,
@@ -36,7 +39,7 @@ const fn of_free(text: &'static str, grants: u32, options: &'static [&'static st
 }
 
 /// Granted with no other options than these, whatever it names.
-const fn with_options(text: &'static str, grants: u32, options: &'static [&'static str]) -> Verb {
+const fn with_options(text: &'static str, grants: u32, options: Parts) -> Verb {
     Verb {
         text,
         grants,
@@ -85,18 +88,15 @@ pub(super) const LVM_VERBS: &[Verb] = &[
     // Writes the group's current metadata to volumes that missed an update.
     any("vgck", LVM),
     // Takes empty physical volumes out of the group; LVM refuses any other without `--force`.
-    with_options("vgreduce", LVM, VGREDUCE_OPTIONS),
+    with_options("vgreduce", LVM, &[COMMON_OPTIONS, VGREDUCE_OPTIONS]),
     // Rebuilds a RAID volume's missing or given part on another disk.
-    with_options("lvconvert", LVM, LVCONVERT_OPTIONS),
+    with_options("lvconvert", LVM, &[COMMON_OPTIONS, LVCONVERT_OPTIONS]),
     // Only volumes that are free, by their exact names, with harmless options.
-    of_free("lvremove", LVM, LVREMOVE_OPTIONS),
+    of_free("lvremove", LVM, &[COMMON_OPTIONS, LVREMOVE_OPTIONS]),
 ];
 
-/// Options of `vgreduce` that touch no volume; `-f` is not among them.
-const VGREDUCE_OPTIONS: &[&str] = &[
-    "-a",
-    "--all",
-    "--removemissing",
+/// What every LVM command understands and no command does more for (lvm(8)).
+const COMMON_OPTIONS: &[&str] = &[
     "-y",
     "--yes",
     "-v",
@@ -106,6 +106,9 @@ const VGREDUCE_OPTIONS: &[&str] = &[
     "-t",
     "--test",
 ];
+
+/// Options of `vgreduce` that touch no volume; `-f` is not among them.
+const VGREDUCE_OPTIONS: &[&str] = &["-a", "--all", "--removemissing"];
 
 /// Options of `lvconvert` that mend a RAID volume. Which disks it names does not matter: LVM takes
 /// new space from free extents of the same group.
@@ -113,14 +116,6 @@ const LVCONVERT_OPTIONS: &[&str] = &[
     "--repair",
     "--replace",
     "--use-policies",
-    "-y",
-    "--yes",
-    "-v",
-    "--verbose",
-    "-q",
-    "--quiet",
-    "-t",
-    "--test",
     "-b",
     "--background",
 ];
@@ -130,18 +125,10 @@ const LVCONVERT_OPTIONS: &[&str] = &[
 const LVREMOVE_OPTIONS: &[&str] = &[
     "-f",
     "--force",
-    "-y",
-    "--yes",
     "-fy",
     "-yf",
-    "-v",
     "-vv",
-    "--verbose",
-    "-q",
     "-qq",
-    "--quiet",
-    "-t",
-    "--test",
     "--noudevsync",
     "--nohistory",
 ];
