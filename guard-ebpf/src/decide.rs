@@ -86,7 +86,8 @@ impl Verdict {
         op: Op::RawWrite,
     };
 
-    const fn deny(op: Op, reason: Reason) -> Self {
+    /// Refused.
+    pub const fn deny(op: Op, reason: Reason) -> Self {
         Self {
             decision: Decision::Deny,
             reason,
@@ -94,7 +95,8 @@ impl Verdict {
         }
     }
 
-    const fn record(op: Op) -> Self {
+    /// Let through, and worth a record.
+    pub const fn record(op: Op) -> Self {
         Self {
             decision: Decision::Record,
             reason: Reason::Notable,

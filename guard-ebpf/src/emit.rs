@@ -10,11 +10,11 @@ use aya_ebpf::helpers::generated::{
 };
 use guard_abi::{
     ANCESTORS, ARGV_BYTES, Ancestor, ArmWord, CMDLINE_PARTIAL, Counter, Decision, DenialEvent,
-    LifecycleEvent, LifecycleKind,
+    FILE_NAME_BYTES, LifecycleEvent, LifecycleKind, OBJECT_NAMES,
 };
 
 use crate::argv::opaque;
-use crate::kernel::{AnyTask, copy_name};
+use crate::kernel::{AnyDentry, AnyTask, copy_name};
 use crate::maps::{ARM, COUNTERS, DENIALS, LIFECYCLE};
 
 /// Bytes of a page; argument strings are read up to a page's end where the whole fails.
@@ -36,6 +36,11 @@ pub struct Facts {
     pub device_class: u8,
     pub opcode: u8,
     pub has_opcode: u8,
+    pub object_fs: u8,
+    /// Inode number of a file, 0 for anything else.
+    pub object_ino: u64,
+    /// `struct dentry *` of a file as a number, 0 for anything else.
+    pub dentry: u64,
 }
 
 /// Adds one, by BPF's oldest atomic instruction. A plain addition could lose one where the program
@@ -136,6 +141,24 @@ fn fill_operation(event: &mut DenialEvent, facts: &Facts) {
     event.device_class = facts.device_class;
     event.opcode = facts.opcode;
     event.has_opcode = facts.has_opcode;
+    event.object_fs = facts.object_fs;
+    event.object_ino = facts.object_ino;
+    if facts.dentry != 0 {
+        fill_names(&mut event.object_names, AnyDentry::at(facts.dentry));
+    }
+}
+
+#[inline(always)]
+fn fill_names(names: &mut [[u8; FILE_NAME_BYTES]; OBJECT_NAMES], dentry: AnyDentry) {
+    let mut at = dentry;
+    for name in names {
+        copy_name(at.name(), name);
+        let parent = at.parent();
+        if parent == at {
+            break;
+        }
+        at = parent;
+    }
 }
 
 #[inline(always)]

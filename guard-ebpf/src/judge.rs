@@ -33,7 +33,7 @@ pub const fn is_device(mode: u16) -> bool {
 /// Array maps have all their entries; if a lookup failed all the same, the host would count as
 /// enforcing everything.
 #[inline(always)]
-fn enforcing() -> Option<Policy> {
+pub fn enforcing() -> Option<Policy> {
     let everything = Policy {
         released_gen: guard_abi::RELEASED_NEVER,
         enforced_ops: u32::MAX,
@@ -144,7 +144,7 @@ const fn class(number: u32) -> DeviceClass {
 
 /// Who acts: the current process as exec, fork and the controller have left it in `TASKS`.
 #[inline(always)]
-fn subject() -> Subject {
+pub fn subject() -> Subject {
     // SAFETY: a helper without arguments.
     let pid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
     // SAFETY: the entry is copied at once.
@@ -309,9 +309,18 @@ fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) -> i
         device_class: target.object.class as u8,
         opcode: told.opcode.unwrap_or(0),
         has_opcode: u8::from(told.opcode.is_some()),
+        object_fs: 0,
+        object_ino: 0,
+        dentry: 0,
     };
-    emit::denial(&facts);
-    if matches!(verdict.decision, Decision::Deny) {
+    tell(&facts)
+}
+
+/// Tells, and returns what the kernel is to do.
+#[inline(always)]
+pub fn tell(facts: &Facts) -> i64 {
+    emit::denial(facts);
+    if facts.decision == Decision::Deny as u8 {
         REFUSE
     } else {
         ALLOW

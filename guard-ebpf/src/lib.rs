@@ -19,3 +19,4 @@
 
 pub mod command;
 pub mod decide;
+pub mod files;

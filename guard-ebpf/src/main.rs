@@ -43,6 +43,8 @@ mod judge;
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod places;
 
 /// Licence as the kernel asks for it: the helpers that read memory are for programs under the GPL
 /// or a licence compatible with it alone (include/linux/license.h). MIT is.

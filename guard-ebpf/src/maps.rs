@@ -4,8 +4,8 @@ use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use guard_abi::maps as sizes;
 use guard_abi::{
-    ArgumentName, ArmWord, Counter, DeviceEntry, DeviceKey, EngineName, ExeId, Policy, TaskEntry,
-    ToolRule, VerbKey, VerbRule,
+    ArgumentName, ArmWord, Counter, DeviceEntry, DeviceKey, EngineName, ExeId, FileId, FileName,
+    FileRule, PlaceEntry, Policy, TaskEntry, ToolRule, VerbKey, VerbRule,
 };
 
 use crate::argv::{Forgotten, Position};
@@ -65,6 +65,13 @@ pub static VERBS: HashMap<VerbKey, VerbRule, { sizes::TOOLS_MAX as usize }> = Ha
 #[btf_map]
 pub static ARGUMENTS: HashMap<ArgumentName, u32, { sizes::ARGUMENTS_MAX as usize }> =
     HashMap::new();
+#[btf_map]
+pub static PLACES: HashMap<FileId, PlaceEntry, { sizes::PLACES_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub static FILE_NAMES: HashMap<FileName, FileRule, { sizes::FILE_NAMES_MAX as usize }> =
+    HashMap::new();
+#[btf_map]
+pub static SUPERBLOCKS: Array<u32, { sizes::SUPERBLOCKS_MAX as usize }> = Array::new();
 #[btf_map]
 pub static ARM: Array<u64, { ArmWord::COUNT as usize }> = Array::new();
 #[btf_map]

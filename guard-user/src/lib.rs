@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod host;
 pub mod kernel;
 pub mod notify;
+pub mod places;
 pub mod session;
 pub mod standing;
 pub mod state;

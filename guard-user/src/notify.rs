@@ -149,6 +149,7 @@ mod tests {
             },
             database: Vec::new(),
             command: None,
+            act: None,
             open: None,
             count: 1,
             key: EventKey(1, 2, 3),

@@ -11,6 +11,9 @@ pub const ARGV_BYTES: usize = 256;
 /// Ancestors kept, the parent first.
 pub const ANCESTORS: usize = 6;
 
+/// Names kept of a file and the directories above it, the file's own first.
+pub const OBJECT_NAMES: usize = 6;
+
 /// [`DenialEvent::argv_state`]: the command line was longer than [`ARGV_BYTES`], or could not be
 /// read to its end.
 pub const CMDLINE_PARTIAL: u8 = 1;
@@ -41,15 +44,18 @@ pub struct DenialEvent {
     pub cgroup_id: u64,
     /// Inode number of the executable.
     pub exe_ino: u64,
+    /// Inode number of a file that is the object, otherwise 0.
+    pub object_ino: u64,
     /// `s_dev` of the executable's file system.
     pub exe_dev: u32,
     /// CPU the event was made on.
     pub cpu: u32,
-    /// Object: dev_t in kernel form.
+    /// Object: dev_t in kernel form; of a file, its file system's `s_dev`; of the system, 0.
     pub dev: u32,
     /// Bits of [`crate::device_flag`], 0 for an unknown device.
     pub device_flags: u32,
-    /// ioctl or io_uring command number, 0 for an open.
+    /// ioctl or io_uring command number, 0 for an open; of a file, a [`crate::FileAct`]; of the
+    /// system, what the hook says.
     pub cmd: u32,
     /// Open flags (`O_*`) for an open, otherwise 0.
     pub open_flags: u32,
@@ -75,7 +81,7 @@ pub struct DenialEvent {
     pub hook: u8,
     /// An [`crate::Op`].
     pub op: u8,
-    /// A [`crate::DeviceKind`].
+    /// A [`crate::ObjectKind`].
     pub device_kind: u8,
     /// A [`crate::DeviceClass`].
     pub device_class: u8,
@@ -87,14 +93,17 @@ pub struct DenialEvent {
     pub argv_bytes: u16,
     /// 0, or [`CMDLINE_PARTIAL`].
     pub argv_state: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// A [`crate::FileSystem`], where the object is a file.
+    pub object_fs: u8,
     /// `comm` of the thread.
     pub comm: [u8; TASK_COMM_BYTES],
     /// Base name of the executable file.
     pub exe_name: [u8; EXE_NAME_BYTES],
     /// Ancestors, the parent first.
     pub ancestors: [Ancestor; ANCESTORS],
+    /// Names of the file that is the object and of the directories above it, its own first. A
+    /// name `/` is the root of its file system.
+    pub object_names: [[u8; crate::FILE_NAME_BYTES]; OBJECT_NAMES],
     /// The command line, arguments separated by zero bytes.
     pub argv: [u8; ARGV_BYTES],
 }

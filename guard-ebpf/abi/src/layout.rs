@@ -4,8 +4,8 @@
 use core::mem::{align_of, offset_of, size_of};
 
 use crate::{
-    Ancestor, ArgumentName, DenialEvent, DeviceEntry, DeviceKey, EngineName, ExeId, LifecycleEvent,
-    Policy, TaskEntry, ToolRule, VerbKey, VerbRule,
+    Ancestor, ArgumentName, DenialEvent, DeviceEntry, DeviceKey, EngineName, ExeId, FileName,
+    FileRule, LifecycleEvent, PlaceEntry, Policy, TaskEntry, ToolRule, VerbKey, VerbRule,
 };
 
 const _: () = {
@@ -22,14 +22,18 @@ const _: () = {
     assert!(size_of::<Ancestor>() == 20);
     assert!(size_of::<LifecycleEvent>() == 40);
     assert!(offset_of!(LifecycleEvent, comm) == 24);
-    // 4 u64, 13 u32, 8 u8, one u16, 2 u8, then the byte arrays.
-    assert!(offset_of!(DenialEvent, exe_dev) == 32);
-    assert!(offset_of!(DenialEvent, decision) == 84);
-    assert!(offset_of!(DenialEvent, argv_bytes) == 92);
-    assert!(offset_of!(DenialEvent, comm) == 96);
-    assert!(offset_of!(DenialEvent, ancestors) == 144);
-    assert!(offset_of!(DenialEvent, argv) == 264);
-    assert!(size_of::<DenialEvent>() == 520 && align_of::<DenialEvent>() == 8);
+    assert!(size_of::<PlaceEntry>() == 8);
+    assert!(size_of::<FileName>() == 32);
+    assert!(size_of::<FileRule>() == 8);
+    // 5 u64, 13 u32, 8 u8, one u16, 2 u8, then the byte arrays.
+    assert!(offset_of!(DenialEvent, exe_dev) == 40);
+    assert!(offset_of!(DenialEvent, decision) == 92);
+    assert!(offset_of!(DenialEvent, argv_bytes) == 100);
+    assert!(offset_of!(DenialEvent, comm) == 104);
+    assert!(offset_of!(DenialEvent, ancestors) == 152);
+    assert!(offset_of!(DenialEvent, object_names) == 272);
+    assert!(offset_of!(DenialEvent, argv) == 440);
+    assert!(size_of::<DenialEvent>() == 696 && align_of::<DenialEvent>() == 8);
 };
 
 // No two flags or grants share a bit.
@@ -73,5 +77,8 @@ const _: () = {
         grant::SWAP_ON,
         grant::NEW_MD,
         grant::SHUTDOWN,
+        grant::BOOT_FILES,
+        grant::BOOT_STATE,
+        grant::GUARD,
     ]));
 };

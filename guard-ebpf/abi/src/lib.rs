@@ -9,6 +9,7 @@
 pub mod canary;
 mod device;
 mod event;
+mod file;
 mod layout;
 pub mod maps;
 pub mod members;
@@ -21,15 +22,19 @@ pub use device::{
 };
 pub use event::{
     ANCESTORS, ARGV_BYTES, Ancestor, CMDLINE_PARTIAL, Counter, DenialEvent, EXE_NAME_BYTES,
-    LifecycleEvent, LifecycleKind, TASK_COMM_BYTES,
+    LifecycleEvent, LifecycleKind, OBJECT_NAMES, TASK_COMM_BYTES,
+};
+pub use file::{
+    FILE_NAME_BYTES, FileAct, FileId, FileName, FileRule, FileSystem, NAMED_FILES, NameScope,
+    NamedFile, PlaceEntry, PlaceKind, place_id,
 };
 pub use state::{ArmWord, Mode, Policy, RELEASED_NEVER};
 pub use task::{
     ArgumentName, ArgumentRole, Engine, EngineName, ExeId, TaskEntry, ToolRule, VerbKey, VerbRule,
     tool_grant, verb_source,
 };
-pub use words::{Decision, Hook, Op, Reason};
+pub use words::{Decision, Hook, ObjectKind, Op, Reason};
 
 /// Version of everything in this crate. The loader writes it into the programs and compares it
 /// with the pinned maps of a running guard; a difference means "replace", never "share".
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -55,6 +55,26 @@ pub const LIFECYCLE: &str = "LIFECYCLE";
 /// Bytes of `LIFECYCLE`, a power of two.
 pub const LIFECYCLE_BYTES: usize = 1 << 17;
 
+/// `PLACES`: hash, [`crate::FileId`] (made by [`crate::place_id`]) → [`crate::PlaceEntry`].
+/// Controller. Full: what did not fit is not guarded, and the controller says so.
+pub const PLACES: &str = "PLACES";
+/// Entries of `PLACES`: the sysfs directories of 10,000 disks and what they hang on fit.
+pub const PLACES_MAX: u32 = 65_536;
+/// `FILE_NAMES`: hash, [`crate::FileName`] → [`crate::FileRule`]. Controller.
+pub const FILE_NAMES: &str = "FILE_NAMES";
+/// Entries of `FILE_NAMES`.
+pub const FILE_NAMES_MAX: u32 = 512;
+/// `SUPERBLOCKS`: array of `u32` indexed by [`superblock_slot`]; 1 where a file system of such a
+/// number holds places. Controller. Spares opens of ordinary files the look into `PLACES`.
+pub const SUPERBLOCKS: &str = "SUPERBLOCKS";
+/// Entries of `SUPERBLOCKS`, a power of two.
+pub const SUPERBLOCKS_MAX: u32 = 1_024;
+
+/// Where `SUPERBLOCKS` tells of the file system with this `s_dev`.
+pub const fn superblock_slot(dev: u32) -> u32 {
+    (dev ^ (dev >> 16)) & (SUPERBLOCKS_MAX - 1)
+}
+
 /// Maps that outlive the controller, pinned by these names.
 pub const PINNED: &[&str] = &[
     DEVICES,
@@ -70,4 +90,7 @@ pub const PINNED: &[&str] = &[
     COUNTERS,
     DENIALS,
     LIFECYCLE,
+    PLACES,
+    FILE_NAMES,
+    SUPERBLOCKS,
 ];

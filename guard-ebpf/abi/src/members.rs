@@ -49,8 +49,12 @@ members! {
     INODE_I_INO: "inode"."i_ino" Required,
     INODE_I_SB: "inode"."i_sb" Required,
     SUPER_BLOCK_S_DEV: "super_block"."s_dev" Required,
+    SUPER_BLOCK_S_MAGIC: "super_block"."s_magic" Required,
+    PATH_DENTRY: "path"."dentry" Required,
     // include/linux/dcache.h
     DENTRY_D_NAME_NAME: "dentry"."d_name.name" Required,
+    DENTRY_D_PARENT: "dentry"."d_parent" Required,
+    DENTRY_D_INODE: "dentry"."d_inode" Required,
     // include/linux/io_uring*.h: `cmd` up to 6.4, `sqe` after
     IO_URING_CMD_FILE: "io_uring_cmd"."file" Optional,
     IO_URING_CMD_CMD_OP: "io_uring_cmd"."cmd_op" Optional,

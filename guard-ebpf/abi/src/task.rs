@@ -47,6 +47,15 @@ pub mod tool_grant {
     pub const NEW_MD: u32 = 1 << 8;
     /// May stop MD arrays: the machine goes down, in order.
     pub const SHUTDOWN: u32 = 1 << 9;
+    /// May change what the machine boots from: package managers and what they run.
+    pub const BOOT_FILES: u32 = 1 << 10;
+    /// May change what the machine boots into next (`grubenv`).
+    pub const BOOT_STATE: u32 = 1 << 11;
+    /// Is the guard itself, or what installs and removes it in order.
+    pub const GUARD: u32 = 1 << 12;
+    /// Grants that a process hands on to whatever it executes, because it works through scripts.
+    /// All others end at the next exec.
+    pub const KEPT_AT_EXEC: u32 = BOOT_FILES;
 }
 
 /// Values of [`ToolRule::verb_source`].

@@ -62,6 +62,20 @@ words! {
 }
 
 words! {
+    /// What an operation was done to.
+    ObjectKind {
+        /// A block device.
+        Block = 0 => "block",
+        /// A character device that passes commands to a drive, or steers the machine.
+        Char = 1 => "char",
+        /// A file or directory.
+        File = 2 => "file",
+        /// The running kernel or machine itself.
+        System = 3 => "system",
+    }
+}
+
+words! {
     /// What the guard did with an operation.
     Decision {
         /// Nothing to do with the guard. Never sent as an event.
@@ -98,6 +112,12 @@ words! {
         NotRedundant = 8 => "not-redundant",
         /// Harmless to data, but recorded because it changes how a protected device is seen.
         Notable = 9 => "notable",
+        /// A file that must stay as it is while the host is guarded.
+        ProtectedFile = 10 => "protected-file",
+        /// It would stop, replace or restart the running system.
+        RunningSystem = 11 => "running-system",
+        /// It would take the guard away.
+        GuardItself = 12 => "guard-itself",
     }
 }
 
@@ -112,5 +132,23 @@ words! {
         FileIoctlCompat = 3 => "file_ioctl_compat",
         /// `security_uring_cmd`, io_uring/uring_cmd.c `io_uring_cmd`.
         UringCmd = 4 => "uring_cmd",
+        /// `security_inode_create`, fs/namei.c.
+        InodeCreate = 10 => "inode_create",
+        /// `security_inode_mkdir`, fs/namei.c.
+        InodeMkdir = 11 => "inode_mkdir",
+        /// `security_inode_mknod`, fs/namei.c.
+        InodeMknod = 12 => "inode_mknod",
+        /// `security_inode_symlink`, fs/namei.c.
+        InodeSymlink = 13 => "inode_symlink",
+        /// `security_inode_link`, fs/namei.c.
+        InodeLink = 14 => "inode_link",
+        /// `security_inode_unlink`, fs/namei.c.
+        InodeUnlink = 15 => "inode_unlink",
+        /// `security_inode_rmdir`, fs/namei.c.
+        InodeRmdir = 16 => "inode_rmdir",
+        /// `security_inode_rename`, fs/namei.c.
+        InodeRename = 17 => "inode_rename",
+        /// `security_path_truncate`, fs/open.c.
+        PathTruncate = 18 => "path_truncate",
     }
 }

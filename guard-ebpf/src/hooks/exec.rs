@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use aya_ebpf::programs::BtfTracePointContext;
 use guard_abi::{
     ArgumentName, ArgumentRole, ArmWord, Counter, EngineName, ExeId, LifecycleKind, TaskEntry,
-    VerbKey, VerbRule, verb_source,
+    VerbKey, VerbRule, tool_grant, verb_source,
 };
 
 use crate::argv::{self, Found};
@@ -45,7 +45,7 @@ extern "C" fn exec(ctx: *mut c_void) -> i64 {
         // First of all: the rest may fail.
         emit::raise(ArmWord::ArmGen);
     }
-    let grants = tool_grants(task, file, &id);
+    let grants = tool_grants(task, file, &id) | kept_grants(task);
     diag!((), "exec: engine {}, grants {:x}", engine, grants);
     track(task, engine, grants);
     0
@@ -136,6 +136,13 @@ fn only_tells(argument: &ArgumentName) -> bool {
         | argv::begins(argument, &HELP)
         | argv::begins(argument, &HELP_LETTER)
         | argv::begins(argument, &PRINT_DEFAULTS)
+}
+
+/// Grants that the process has had before and keeps.
+#[inline(always)]
+fn kept_grants(task: Task) -> u32 {
+    // SAFETY: the entry is read at once.
+    unsafe { TASKS.get(task.tgid()) }.map_or(0, |entry| entry.grants & tool_grant::KEPT_AT_EXEC)
 }
 
 /// Grants of a tool, by the identity of its file and, where the rule says so, by its verb.

@@ -1,13 +1,15 @@
 //! LSM `file_open`: fs/open.c `do_dentry_open`, before the block layer sees the open. The identity
-//! of the device is `inode->i_rdev`, whatever node, mount namespace or descriptor leads there.
+//! of a device is `inode->i_rdev`, whatever node, mount namespace or descriptor leads there.
 
 use core::ffi::c_void;
 
 use aya_ebpf::programs::LsmContext;
+use guard_abi::{FileAct, Hook};
 use guard_ebpf::decide::Access;
 
 use crate::judge::{self, ALLOW, Node};
-use crate::kernel::{FMODE_WRITE, File, O_ACCMODE};
+use crate::kernel::{FMODE_READ, FMODE_WRITE, File, O_ACCMODE};
+use crate::places::{self, Done};
 
 /// `int file_open(struct file *file)`
 #[unsafe(no_mangle)]
@@ -18,11 +20,20 @@ extern "C" fn file_open(ctx: *mut c_void) -> i64 {
     if previous != 0 {
         return previous;
     }
+    let file = File(args.arg(0));
+    // Whoever only reads harms nothing. Access mode 3 has neither bit.
     // `previous` is 0 here, in a register.
-    if !judge::is_device(File(args.arg(0)).inode().mode()) {
+    if file.mode() & (FMODE_READ | FMODE_WRITE) == FMODE_READ {
         return previous;
     }
-    device(ctx)
+    let inode = file.inode();
+    if judge::is_device(inode.mode()) {
+        return device(ctx);
+    }
+    if places::watched(inode).is_none() {
+        return previous;
+    }
+    named(ctx)
 }
 
 /// Out of line: opens of ordinary files must not pay for its registers and stack.
@@ -41,4 +52,20 @@ fn device(ctx: *mut c_void) -> i64 {
         Some(node) => judge::open(node, access, flags),
         None => ALLOW,
     }
+}
+
+/// A file that may be one of those that matter.
+#[inline(never)]
+fn named(ctx: *mut c_void) -> i64 {
+    let file = File(LsmContext::new(ctx).arg(0));
+    let inode = file.inode();
+    let Some(fs) = places::watched(inode) else {
+        return ALLOW;
+    };
+    let done = Done {
+        hook: Hook::FileOpen,
+        act: FileAct::Write,
+        open_flags: file.flags(),
+    };
+    places::judge(fs, inode, file.dentry(), done)
 }

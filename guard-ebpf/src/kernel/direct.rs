@@ -7,7 +7,7 @@ use guard_abi::ExeId;
 use guard_abi::members::ABSENT;
 
 use super::offsets as at;
-use super::{Binprm, BlockDevice, File, Inode, Task, UringCmd, direct, offset};
+use super::{Binprm, BlockDevice, Dentry, File, Inode, Path, Task, UringCmd, direct, offset};
 
 impl File {
     /// `file->f_inode`.
@@ -26,6 +26,12 @@ impl File {
     #[inline(always)]
     pub fn flags(self) -> u32 {
         direct(self.0, &at::FILE_F_FLAGS)
+    }
+
+    /// The directory entry it was opened by: `file->f_path.dentry`.
+    #[inline(always)]
+    pub fn dentry(self) -> Dentry {
+        Dentry(direct(self.0, &at::FILE_F_PATH_DENTRY))
     }
 
     /// Base name of the path it was opened by: `file->f_path.dentry->d_name.name`, a pointer for
@@ -59,6 +65,57 @@ impl Inode {
             dev: direct(block, &at::SUPER_BLOCK_S_DEV),
             reserved: 0,
         }
+    }
+}
+
+impl Inode {
+    /// `inode->i_ino`.
+    #[inline(always)]
+    pub fn number(self) -> u64 {
+        direct(self.0, &at::INODE_I_INO)
+    }
+
+    /// `inode->i_sb->s_dev`.
+    #[inline(always)]
+    pub fn superblock_dev(self) -> u32 {
+        let block: *const c_void = direct(self.0, &at::INODE_I_SB);
+        direct(block, &at::SUPER_BLOCK_S_DEV)
+    }
+
+    /// `inode->i_sb->s_magic`.
+    #[inline(always)]
+    pub fn superblock_magic(self) -> u64 {
+        let block: *const c_void = direct(self.0, &at::INODE_I_SB);
+        direct(block, &at::SUPER_BLOCK_S_MAGIC)
+    }
+}
+
+impl Path {
+    /// `path->dentry`.
+    #[inline(always)]
+    pub fn dentry(self) -> Dentry {
+        Dentry(direct(self.0, &at::PATH_DENTRY))
+    }
+}
+
+impl Dentry {
+    /// `dentry->d_inode`; `None` where the name does not exist yet.
+    #[inline(always)]
+    pub fn inode(self) -> Option<Inode> {
+        let inode: *const c_void = direct(self.0, &at::DENTRY_D_INODE);
+        (!inode.is_null()).then_some(Inode(inode))
+    }
+
+    /// `dentry->d_parent`.
+    #[inline(always)]
+    pub fn parent(self) -> Self {
+        Self(direct(self.0, &at::DENTRY_D_PARENT))
+    }
+
+    /// Its base name, a pointer for `bpf_probe_read_kernel_str`.
+    #[inline(always)]
+    pub fn name(self) -> *const c_void {
+        direct(self.0, &at::DENTRY_D_NAME_NAME)
     }
 }
 

@@ -55,7 +55,7 @@ macro_rules! pointer_types {
     ($($(#[$meta:meta])* $name:ident)+) => {
         $(
             $(#[$meta])*
-            #[derive(Clone, Copy)]
+            #[derive(Clone, Copy, PartialEq, Eq)]
             #[repr(transparent)]
             pub struct $name(pub *const c_void);
         )+
@@ -75,6 +75,12 @@ pointer_types! {
     Binprm
     /// `struct task_struct *`, known to the verifier.
     Task
+    /// `struct dentry *`, known to the verifier.
+    Dentry
+    /// `const struct path *`, known to the verifier.
+    Path
+    /// `struct dentry *` as a number; probed loads alone.
+    AnyDentry
     /// `struct task_struct *` as a number; probed loads alone.
     AnyTask
 }
@@ -85,6 +91,8 @@ pub const S_IFMT: u16 = 0o170_000;
 pub const S_IFBLK: u16 = 0o060_000;
 /// A character device.
 pub const S_IFCHR: u16 = 0o020_000;
+/// `FMODE_READ`, include/linux/fs.h.
+pub const FMODE_READ: u32 = 1;
 /// `FMODE_WRITE`, include/linux/fs.h.
 pub const FMODE_WRITE: u32 = 2;
 /// `O_ACCMODE`, include/uapi/asm-generic/fcntl.h.

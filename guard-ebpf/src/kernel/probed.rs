@@ -6,10 +6,30 @@ use guard_abi::ExeId;
 use guard_abi::members::ABSENT;
 
 use super::offsets as at;
-use super::{AnyTask, offset, probed, probed_pointer};
+use super::{AnyDentry, AnyTask, offset, probed, probed_pointer};
 
 /// `loginuid`, `sessionid` where the kernel has no audit: "not set".
 const NOT_SET: u32 = u32::MAX;
+
+impl AnyDentry {
+    /// The entry whose address is this number.
+    #[inline(always)]
+    pub fn at(address: u64) -> Self {
+        Self(core::ptr::without_provenance(address as usize))
+    }
+
+    /// Its base name, a pointer for `bpf_probe_read_kernel_str`; null where it cannot be read.
+    #[inline(always)]
+    pub fn name(self) -> *const c_void {
+        probed_pointer(self.0, &at::DENTRY_D_NAME_NAME)
+    }
+
+    /// The directory it lies in; the root of a file system lies in itself.
+    #[inline(always)]
+    pub fn parent(self) -> Self {
+        Self(probed_pointer(self.0, &at::DENTRY_D_PARENT))
+    }
+}
 
 impl AnyTask {
     /// Process id.

@@ -28,6 +28,9 @@ pub struct Denial {
     pub database: Vec<Database>,
     /// The ioctl or io_uring command; null for an open.
     pub command: Option<Command>,
+    /// What was done to a file (`write`, `remove`, …); null for anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<String>,
     /// Open flags in words (`O_WRONLY|O_EXCL`); null for a command.
     pub open: Option<String>,
     /// Operations that this record stands for.
@@ -46,12 +49,13 @@ impl Denial {
     }
 }
 
-/// A device.
+/// A device, a file, or the system itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
-    /// `block` or `char`.
+    /// `block`, `char`, `file` or `system`.
     pub kind: String,
-    /// Kernel name, `nvme0n1p1`; the number again where the device is not known.
+    /// Kernel name, `nvme0n1p1`; the number again where the device is not known. Of a file its
+    /// path.
     pub name: String,
     /// `major:minor`.
     pub dev: String,

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use guard_abi::{
-    CMDLINE_PARTIAL, Decision, DenialEvent, DeviceClass, DeviceKind, Hook, Op, Reason, dev,
+    CMDLINE_PARTIAL, Decision, DenialEvent, DeviceClass, FileAct, Hook, ObjectKind, Op, Reason, dev,
 };
 
 use super::denial::{Ancestor, Command, Database, Denial, EventKey, NO_LOGIN, Object, Process};
@@ -65,6 +65,7 @@ pub fn same_act(one: &DenialEvent, other: &DenialEvent) -> bool {
             ),
             (event.op, event.decision, event.reason, event.hook),
             (event.cmd, event.open_flags, event.has_opcode, event.opcode),
+            (event.object_fs, event.object_ino, event.object_names),
             event.argv,
         )
     };
@@ -78,7 +79,9 @@ pub fn denial(
     object: Object,
     database: Vec<Database>,
 ) -> Denial {
+    let is_file = event.device_kind == ObjectKind::File as u8;
     let is_open = event.hook == Hook::FileOpen as u8;
+    let act = u8::try_from(event.cmd).unwrap_or(0);
     Denial {
         decision: word(event.decision, Decision::from_u8, Decision::as_str),
         reason: word(event.reason, Reason::from_u8, Reason::as_str),
@@ -87,7 +90,8 @@ pub fn denial(
         object,
         process: process(sources, event),
         database,
-        command: (!is_open).then(|| Command {
+        act: is_file.then(|| word(act, FileAct::from_u8, FileAct::as_str)),
+        command: (!is_open && !is_file).then(|| Command {
             number: event.cmd,
             hex: format!("{:#06x}", event.cmd),
             name: names::command(event.cmd).map(str::to_owned),
@@ -103,9 +107,23 @@ pub fn denial(
 /// What the event itself says of its object.
 pub fn object(event: &DenialEvent) -> Object {
     let number = dev_text(event.dev);
+    let name = match ObjectKind::from_u8(event.device_kind) {
+        Some(ObjectKind::File) => file_path(event),
+        Some(ObjectKind::System) => "the running system".to_owned(),
+        _ => number.clone(),
+    };
+    if event.device_kind >= ObjectKind::File as u8 {
+        return Object {
+            kind: word(event.device_kind, ObjectKind::from_u8, ObjectKind::as_str),
+            name,
+            dev: number,
+            class: "protected".to_owned(),
+            ..Object::default()
+        };
+    }
     Object {
-        kind: word(event.device_kind, DeviceKind::from_u8, DeviceKind::as_str),
-        name: number.clone(),
+        kind: word(event.device_kind, ObjectKind::from_u8, ObjectKind::as_str),
+        name,
         dev: number,
         class: word(
             event.device_class,
@@ -114,6 +132,31 @@ pub fn object(event: &DenialEvent) -> Object {
         ),
         flags: names::device_flags(event.device_flags),
         ..Object::default()
+    }
+}
+
+/// Path of a file from the root of its file system, as far as the event has its names.
+pub fn file_path(event: &DenialEvent) -> String {
+    let mut path = String::new();
+    let mut whole = false;
+    for name in event.object_names.iter().map(|name| text(name)) {
+        if name == "/" {
+            whole = true;
+            break;
+        }
+        if name.is_empty() {
+            break;
+        }
+        path = if path.is_empty() {
+            name
+        } else {
+            format!("{name}/{path}")
+        };
+    }
+    if whole {
+        format!("/{path}")
+    } else {
+        format!("…/{path}")
     }
 }
 

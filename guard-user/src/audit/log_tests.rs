@@ -31,6 +31,7 @@ fn denial(boot_ns: u64, repeats: u64) -> Body {
         },
         database: Vec::new(),
         command: None,
+        act: None,
         open: Some("O_WRONLY".into()),
         count: repeats.len() as u64 + 1,
         key: EventKey(boot_ns, 0, 7),

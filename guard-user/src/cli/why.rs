@@ -140,7 +140,7 @@ fn what(denial: &Denial) -> String {
             format!("{name}{opcode}")
         }
         (None, Some(flags)) => format!("open {flags}"),
-        (None, None) => denial.hook.clone(),
+        (None, None) => denial.act.clone().unwrap_or_else(|| denial.hook.clone()),
     };
     let times = if denial.count > 1 {
         format!(", {} times", denial.count)
@@ -215,6 +215,9 @@ fn why(denial: &Denial) -> String {
         "access-mode-3" => {
             "is protected, and was opened for commands alone (access mode 3)".to_owned()
         }
+        "protected-file" => "must stay as it is while this host is guarded".to_owned(),
+        "running-system" => "must go on while this host is guarded".to_owned(),
+        "guard-itself" => "is what guards this host".to_owned(),
         "not-redundant" => "is an array that would lose its redundancy".to_owned(),
         _ => "is protected".to_owned(),
     };
@@ -240,7 +243,7 @@ fn background(record: &Record, denial: &Denial) -> &'static str {
 fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
     let mut steps = Vec::new();
     steps.push(if denial.decision == "deny" {
-        "Nothing was changed on the device.".to_owned()
+        "Nothing was changed.".to_owned()
     } else {
         "It was not stopped.".to_owned()
     });
@@ -253,7 +256,7 @@ fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
             "Is the device new? Try again in a second; `dbguard devices` shows its class."
                 .to_owned(),
         );
-    } else {
+    } else if matches!(denial.object.kind.as_str(), "block" | "char") {
         steps.push(
             "Did you mean another device? `dbguard devices` shows which are free.".to_owned(),
         );

@@ -23,6 +23,7 @@ fn denial() -> Denial {
         },
         database: Vec::new(),
         command: None,
+        act: None,
         open: Some("O_RDWR|O_EXCL".into()),
         count: 2,
         key: EventKey(1, 2, 3),

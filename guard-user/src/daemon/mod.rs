@@ -120,6 +120,8 @@ struct Daemon {
     more_denials: bool,
     processes: Vec<CriticalProcess>,
     surveyed: Classification,
+    /// The places as they were told to the kernel half last.
+    places: Option<crate::places::Places>,
     /// The devices as they were read last; `None` where there are too many to keep.
     inventory: Option<Inventory>,
     /// What has changed since.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use guard_abi::{DenialEvent, DeviceKey, DeviceKind};
+use guard_abi::{DenialEvent, DeviceKey, ObjectKind};
 
 use super::Daemon;
 use crate::audit::enrich;
@@ -31,11 +31,30 @@ impl Daemon {
                 object.serial.clone_from(&identity.serial);
             }
         }
-        if event.device_kind == DeviceKind::Block as u8 {
+        if event.device_kind == ObjectKind::Block as u8 {
             read_block(&self.roots, &mut object);
+        } else if event.device_kind == ObjectKind::File as u8 {
+            complete_path(&self.roots, event.dev, &mut object);
         }
         object
     }
+}
+
+/// Puts the mount point before the path of a file that is known from the root of its file system.
+fn complete_path(roots: &Roots, dev: u32, object: &mut Object) {
+    let Ok(table) = MountTable::read(roots, "self") else {
+        return;
+    };
+    // The mount of the whole file system, before those of parts of it.
+    let mount = table
+        .mounts()
+        .iter()
+        .filter(|mount| mount.dev == dev)
+        .min_by_key(|mount| mount.root.len());
+    let Some(mount) = mount else { return };
+    let point = mount.point.display().to_string();
+    object.name = format!("{}{}", point.trim_end_matches('/'), object.name);
+    object.mounts = vec![point];
 }
 
 /// Fills in what sysfs and the mount table say about a block device.

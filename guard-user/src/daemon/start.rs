@@ -259,6 +259,7 @@ fn build(
         more_denials: false,
         processes: Vec::new(),
         surveyed: Classification::default(),
+        places: None,
         inventory: None,
         news: Changes::all(),
         partial_since: None,

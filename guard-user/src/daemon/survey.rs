@@ -8,6 +8,7 @@ use guard_abi::{ArmWord, DeviceEntry, DeviceKey, Engine, Policy};
 use super::{Daemon, WARNING, log};
 use crate::host;
 use crate::kernel;
+use crate::places;
 use crate::topology::{
     Changes, Classification, Inventory, MARKED, MountTable, RawUse, Roots, Scope, TopologyError,
     Uses, classify, kernel_dev,
@@ -192,7 +193,30 @@ impl Daemon {
         if arguments_changed {
             self.set_tools();
         }
+        self.set_places();
         Ok(())
+    }
+
+    /// Tells the kernel half which files and directories matter, where that has changed.
+    pub(super) fn set_places(&mut self) {
+        let mounts = self.mount_table();
+        let found = places::find(places::Facts {
+            roots: &self.roots,
+            mounts: &mounts,
+            devices: &self.surveyed,
+        });
+        if self.places.as_ref() == Some(&found) {
+            return;
+        }
+        let told = self.guard.set_places(&found.entries).err();
+        let problem = told
+            .map(|error| error.to_string())
+            .or_else(|| (!found.problems.is_empty()).then(|| found.problems.join("; ")));
+        self.watch_paths.extend(found.watch.iter().cloned());
+        self.watch_paths.sort();
+        self.watch_paths.dedup();
+        self.places = Some(found);
+        self.set_health("places", problem);
     }
 
     fn remember(&mut self, identities: Vec<crate::topology::DeviceIdentity>) {

@@ -128,6 +128,12 @@ unsafe impl Plain for guard_abi::VerbRule {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::ArgumentName {}
 // SAFETY: as above.
+unsafe impl Plain for guard_abi::PlaceEntry {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::FileName {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::FileRule {}
+// SAFETY: as above.
 unsafe impl Plain for guard_abi::DenialEvent {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::LifecycleEvent {}

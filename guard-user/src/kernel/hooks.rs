@@ -67,6 +67,11 @@ const fn hook(
     }
 }
 
+/// A change of a directory; program and hook have the same name.
+const fn file_hook(name: &'static str) -> HookSpec {
+    hook(name, name, Attach::Lsm, Presence::Required)
+}
+
 /// All of them, in the order in which they are attached: the host is armed by the first three
 /// before the others begin to refuse.
 pub const HOOKS: &[HookSpec] = &[
@@ -105,6 +110,20 @@ pub const HOOKS: &[HookSpec] = &[
     hook(
         "uring_cmd",
         "uring_cmd",
+        Attach::Lsm,
+        Presence::WherePresent,
+    ),
+    file_hook("inode_create"),
+    file_hook("inode_mkdir"),
+    file_hook("inode_mknod"),
+    file_hook("inode_symlink"),
+    file_hook("inode_link"),
+    file_hook("inode_unlink"),
+    file_hook("inode_rmdir"),
+    file_hook("inode_rename"),
+    hook(
+        "path_truncate",
+        "path_truncate",
         Attach::Lsm,
         Presence::WherePresent,
     ),

@@ -9,6 +9,7 @@ use guard_abi::{
     ArgumentName, DeviceEntry, DeviceKey, EngineName, ExeId, Policy, TaskEntry, ToolRule, VerbKey,
     VerbRule,
 };
+use guard_abi::{FileId, FileName, FileRule, PlaceEntry};
 
 use super::bpf::{self, Plain};
 use super::pin;
@@ -122,6 +123,9 @@ pub(super) struct Maps {
     pub tools: Map<ExeId, ToolRule>,
     pub verbs: Map<VerbKey, VerbRule>,
     pub arguments: Map<ArgumentName, u32>,
+    pub places: Map<FileId, PlaceEntry>,
+    pub file_names: Map<FileName, FileRule>,
+    pub superblocks: Map<u32, u32>,
     pub arm: Map<u32, u64>,
     pub policy: Map<u32, Policy>,
     pub counters: Map<u32, u64>,
@@ -138,6 +142,9 @@ impl Maps {
             tools: Map::open(names::TOOLS)?,
             verbs: Map::open(names::VERBS)?,
             arguments: Map::open(names::ARGUMENTS)?,
+            places: Map::open(names::PLACES)?,
+            file_names: Map::open(names::FILE_NAMES)?,
+            superblocks: Map::open(names::SUPERBLOCKS)?,
             arm: Map::open(names::ARM)?,
             policy: Map::open(names::POLICY)?,
             counters: Map::open(names::COUNTERS)?,

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use guard_abi::{
-    ArgumentName, DeviceClass, DeviceEntry, DeviceKey, Engine, EngineName, ExeId, ToolRule,
-    VerbKey, VerbRule, device_flag,
+    ArgumentName, DeviceClass, DeviceEntry, DeviceKey, Engine, EngineName, ExeId, FileId, FileName,
+    FileRule, NAMED_FILES, PlaceEntry, ToolRule, VerbKey, VerbRule, device_flag, maps as names,
 };
 
 use super::bpf::Plain;
@@ -107,6 +107,45 @@ impl Guard {
             .collect();
         replace(&self.maps.engine_names, &names, Order::AddFirst)?;
         replace(&self.maps.engine_exes, &exes, Order::AddFirst)
+    }
+
+    /// Says which files and directories are places: new ones first, then the old are forgotten. Of
+    /// an identity that is given twice the first counts. The names in the kernel's own file
+    /// systems are those of [`guard_abi::NAMED_FILES`].
+    pub fn set_places(&self, wanted: &[(FileId, PlaceEntry)]) -> Result<()> {
+        let names: Vec<_> = NAMED_FILES
+            .iter()
+            .map(|file| {
+                let rule = FileRule {
+                    op: file.op as u32,
+                    scope: file.scope as u32,
+                };
+                (FileName::new(file.fs, file.name), rule)
+            })
+            .collect();
+        replace(&self.maps.file_names, &names, Order::AddFirst)?;
+        let mut seen = HashSet::new();
+        let places: Vec<_> = wanted
+            .iter()
+            .filter(|(id, _)| seen.insert(*id))
+            .copied()
+            .collect();
+        // A place counts only when its file system is looked at, and the other way round.
+        let slots: HashSet<u32> = places
+            .iter()
+            .filter(|(id, _)| id.reserved == 0)
+            .map(|(id, _)| names::superblock_slot(id.dev))
+            .collect();
+        for slot in &slots {
+            self.maps.superblocks.set(slot, &1)?;
+        }
+        let told = replace(&self.maps.places, &places, Order::AddFirst);
+        for slot in 0..names::SUPERBLOCKS_MAX {
+            if !slots.contains(&slot) && self.maps.superblocks.get(&slot)?.unwrap_or(0) != 0 {
+                self.maps.superblocks.set(&slot, &0)?;
+            }
+        }
+        told
     }
 
     /// Says which executables are tools, with what verbs and arguments. Grants are taken away
