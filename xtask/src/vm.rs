@@ -8,20 +8,10 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::build;
-use crate::guest::{Firmware, Guard, Guest, Script};
+use crate::guest::{Firmware, Guard, Guest, Route, Script};
 use crate::image::kernel::Kernel;
 use crate::image::root::Db;
 use crate::setup::{self, Need};
-
-/// How the kernel programs are attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Route {
-    /// As LSM programs.
-    Lsm,
-    /// As fmod_ret programs.
-    #[value(name = "fmod_ret")]
-    FmodRet,
-}
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum GuardArg {
@@ -50,12 +40,12 @@ enum FirmwareArg {
     reason = "each is a switch of the command line"
 )]
 pub struct Options {
-    /// The guest's kernel series: 6.1 or 6.12
+    /// The guest's kernel series: 5.10, 6.1, 6.12 or 7
     #[arg(long, default_value = "6.12")]
     kernel: Kernel,
-    /// How the guard attaches to the kernel
-    #[arg(long, value_enum, default_value = "lsm")]
-    route: Route,
+    /// How the guard attaches to the kernel; by default as the kernel's own list of LSMs has it
+    #[arg(long, value_enum)]
+    route: Option<Route>,
     /// What the guard does
     #[arg(long, value_enum, default_value = "enforce")]
     guard: GuardArg,
@@ -95,8 +85,11 @@ pub struct Options {
 
 /// Runs the verb; gives the exit status.
 pub fn run(options: &Options) -> Result<u8> {
-    if options.route == Route::FmodRet {
-        bail!("the fmod_ret route is not built yet: this version attaches by --route lsm alone");
+    if let Some(why) = options
+        .route
+        .and_then(|route| route.refused_by(options.kernel))
+    {
+        bail!(why);
     }
     let script = match &options.script {
         Some(path) => Script::file(path, &options.args)?,
@@ -119,8 +112,9 @@ pub fn run(options: &Options) -> Result<u8> {
         stdout.write_all(bytes).and_then(|()| stdout.flush()).ok();
     })?;
     eprintln!(
-        "vm: kernel {}, script started after {:.1} s, ended after {:.1} s with status {}; {}",
+        "vm: kernel {}, route {}, script started after {:.1} s, ended after {:.1} s with status {}; {}",
         options.kernel,
+        route(options),
         outcome.boot.as_secs_f32(),
         outcome.total.as_secs_f32(),
         outcome.status,
@@ -129,8 +123,13 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(outcome.status)
 }
 
+fn route(options: &Options) -> Route {
+    options.route.unwrap_or(Route::of(options.kernel))
+}
+
 fn guest(options: &Options) -> Guest {
     let mut guest = Guest::new(options.kernel)
+        .route(route(options))
         .guard(match options.guard {
             GuardArg::Off => Guard::Off,
             GuardArg::Observe => Guard::Observe,

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::disks::{self, Disk};
 use super::qemu::{self, Accel, Boot};
@@ -25,6 +25,9 @@ pub struct Machine {
 
 impl Machine {
     pub(super) fn prepare(spec: Spec) -> Result<Self> {
+        if let Some(why) = spec.route.refused_by(spec.kernel) {
+            bail!(why);
+        }
         let base = root::base(spec.kernel, spec.flavour())?;
         let data = root::data_disk(spec.db)?;
         let accel = accel::choose(&base)?;

@@ -25,6 +25,7 @@ pub mod qemu;
 pub mod run;
 pub mod serial;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,6 +60,52 @@ impl Guard {
     }
 }
 
+/// How the guard's programs are attached in a guest. The guard chooses by what the kernel offers,
+/// so this is a property of the boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Route {
+    /// As LSM programs: `bpf` is an active LSM.
+    Lsm,
+    /// As fmod_ret programs: it is not.
+    #[value(name = "fmod_ret")]
+    FmodRet,
+}
+
+impl Route {
+    /// The route that a kernel's own boot gives.
+    pub fn of(kernel: Kernel) -> Self {
+        if kernel.bpf_is_lsm {
+            Self::Lsm
+        } else {
+            Self::FmodRet
+        }
+    }
+
+    /// The name on the command line and in the guard's status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lsm => "lsm",
+            Self::FmodRet => "fmod_ret",
+        }
+    }
+
+    /// Why a kernel cannot be booted for this route.
+    pub fn refused_by(self, kernel: Kernel) -> Option<String> {
+        (self == Self::Lsm && !kernel.bpf_is_lsm).then(|| {
+            format!(
+                "kernel {kernel} has no route lsm: its BPF LSM programs attach and deny nothing; \
+                 use --route fmod_ret"
+            )
+        })
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// What starts the guest's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
@@ -84,6 +131,8 @@ pub struct GuestFile {
 pub struct Spec {
     /// The kernel series.
     pub kernel: Kernel,
+    /// How the guard's programs are attached.
+    pub route: Route,
     /// What the guard does.
     pub guard: Guard,
     /// Which database runs.
@@ -115,11 +164,12 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// A guest with MariaDB, the guard enforcing, BIOS, 2 GiB and ten minutes.
+    /// A guest on the kernel's own route with MariaDB, the guard enforcing, BIOS, 2 GiB and ten minutes.
     pub fn new(kernel: Kernel) -> Self {
         Self {
             spec: Spec {
                 kernel,
+                route: Route::of(kernel),
                 guard: Guard::Enforce,
                 db: Db::Mariadb,
                 icount: false,
@@ -133,6 +183,13 @@ impl Guest {
                 files: Vec::new(),
             },
         }
+    }
+
+    /// How the guard's programs are attached.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.spec.route = route;
+        self
     }
 
     /// What the guard does.

@@ -59,11 +59,11 @@ fn fstab(db: Db, firmware: Firmware) -> String {
     // Infallible: a String takes every write.
     let _ = writeln!(
         table,
-        "/dev/disk/by-role/data-part1 {} ext4 noatime 0 0",
+        "/dev/disk/by-role/data-part1 {} ext4 noatime,x-systemd.device-timeout=240 0 0",
         db.mount_point()
     );
     if firmware == Firmware::Efi {
-        table += "/dev/disk/by-role/root-part2 /boot/efi vfat umask=0077 0 0\n";
+        table += "/dev/disk/by-role/root-part2 /boot/efi vfat umask=0077,x-systemd.device-timeout=240 0 0\n";
     }
     table
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::disks::{self, Disk};
-use super::{Firmware, Spec};
+use super::{Firmware, Route, Spec};
 use crate::cmd;
 
 /// How the guest's processor is provided.
@@ -150,7 +150,10 @@ fn console(command: &mut Command, spec: &Spec, serial: &Path) {
     command.args(["-device", "virtserialport,chardev=out,name=dbguard.out"]);
 }
 
-/// The kernel's command line. The list of LSMs is the kernel's own.
+/// The LSMs of a guest in which `bpf` is none: what Ubuntu, SUSE and others start by default.
+const WITHOUT_BPF: &str = "lsm=landlock,lockdown,yama,integrity,apparmor";
+
+/// The kernel's command line. The list of LSMs is the kernel's own where its own gives the route.
 pub fn kernel_line(spec: &Spec) -> String {
     let mut words = vec![
         "console=ttyS0".to_owned(),
@@ -162,6 +165,9 @@ pub fn kernel_line(spec: &Spec) -> String {
         "rw net.ifnames=0 systemd.show_status=no".to_owned(),
         format!("systemd.hostname={}", spec.hostname),
     ];
+    if spec.route != Route::of(spec.kernel) {
+        words.push(WITHOUT_BPF.to_owned());
+    }
     words.extend(spec.append.iter().cloned());
     words.join(" ")
 }
@@ -193,6 +199,10 @@ mod tests {
     fn the_kernel_keeps_its_own_list_of_lsms() {
         let guest = Guest::new("6.1".parse().unwrap());
         assert!(!kernel_line(guest.spec()).contains("lsm="));
+        let other = guest.clone().route(Route::FmodRet);
+        assert!(kernel_line(other.spec()).ends_with(WITHOUT_BPF));
+        let old = Guest::new("5.10".parse().unwrap()).route(Route::FmodRet);
+        assert!(!kernel_line(old.spec()).contains("lsm="));
         let guest = guest.append("lsm=lockdown");
         assert!(kernel_line(guest.spec()).ends_with(" lsm=lockdown"));
     }

@@ -29,12 +29,14 @@ const PACKAGES: &[&str] = &[
     // partitions and volumes
     "gdisk", "fdisk", "parted", "lvm2", "mdadm", "cryptsetup-bin", "dmsetup",
     "thin-provisioning-tools", "multipath-tools", "bcache-tools", "partclone", "qemu-utils",
-    "nbd-client", "nbd-server",
+    "nbd-client", "nbd-server", "tgt", "open-iscsi", "cloud-guest-utils",
     // drives
-    "nvme-cli", "sg3-utils", "lsscsi", "smartmontools", "hdparm", "sdparm", "fio",
+    "nvme-cli", "sg3-utils", "lsscsi", "smartmontools", "hdparm", "sdparm", "fio", "mtd-utils",
     // boot, reboot, BMC
     "efibootmgr", "grub-pc-bin", "grub-efi-amd64-bin", "grub2-common", "grub-common", "extlinux",
-    "kexec-tools", "ipmitool",
+    "systemd-boot", "mokutil", "kexec-tools", "ipmitool", "freeipmi-tools", "dmidecode", "flashrom",
+    // another guard to measure against
+    "apparmor",
     // wiping and imaging
     "nwipe", "wipe", "scrub", "secure-delete", "gddrescue", "dcfldd", "dc3dd", "zerofree",
 ];

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: finds what is missing on this machine, installs or makes it, and says so.
 //! A second run finds everything and does nothing.
 
+pub mod apt;
 pub mod bpf;
 pub mod packages;
 
@@ -107,11 +108,11 @@ fn missing_images() -> Result<Vec<String>> {
     if !cache::slot("rootfs", &rootfs::key())?.is_dir() {
         missing.push("guest root file system".to_owned());
     }
-    for series in SERIES {
-        if !cache::slot("kernels", &kernel::key(*series, Flavour::Cloud))?.is_dir() {
+    for series in kernel::usual() {
+        if !cache::slot("kernels", &kernel::key(series, Flavour::Cloud))?.is_dir() {
             missing.push(format!("guest kernel {series}"));
         }
-        if !root::is_made(*series, Flavour::Cloud)? {
+        if !root::is_made(series, Flavour::Cloud)? {
             missing.push(format!("guest root disk for kernel {series}"));
         }
     }

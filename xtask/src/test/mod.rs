@@ -10,14 +10,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::build;
-use crate::image::kernel::{Kernel, SERIES};
+use crate::image::kernel::{self, Kernel};
 use crate::setup::{self, Need};
 use report::Tally;
 
 /// Run the host tests, then the guest suites
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The guests' kernel series, separated by commas; all by default
+    /// The guests' kernel series, separated by commas; those of Debian 12 by default
     #[arg(long, value_delimiter = ',')]
     kernels: Vec<Kernel>,
     /// How many guests run side by side
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let mut logs: Vec<PathBuf> = Vec::new();
     if !options.host {
         let kernels: Vec<Kernel> = if options.kernels.is_empty() {
-            SERIES.to_vec()
+            kernel::usual().collect()
         } else {
             options.kernels.clone()
         };
