@@ -5,6 +5,7 @@
 //! database host needs and checks its result.
 
 pub mod acts;
+pub mod compare;
 pub mod harness;
 pub mod native;
 pub mod suites;

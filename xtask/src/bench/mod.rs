@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what dbguard costs, in guest instructions, and what its controller takes.
 
 mod report;
+mod side_by_side;
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,6 +31,10 @@ pub struct Options {
     /// Kernel series, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "6.1,6.12")]
     kernels: Vec<Kernel>,
+    /// Perform the same acts guarded by nothing, by the kernel's own switch, by an AppArmor profile,
+    /// and by dbguard, and count
+    #[arg(long)]
+    side_by_side: bool,
     /// Use what was built before, build nothing
     #[arg(long)]
     no_build: bool,
@@ -41,6 +46,13 @@ pub fn run(options: &Options) -> Result<u8> {
     if !options.no_build {
         build::for_guests()?;
         build_empty()?;
+    }
+    if options.side_by_side {
+        let mut worst = 0;
+        for kernel in &options.kernels {
+            worst = worst.max(side_by_side::run(*kernel)?);
+        }
+        return Ok(worst);
     }
     let mut kept = true;
     for kernel in &options.kernels {
