@@ -274,8 +274,9 @@ fn is_canary(key: DeviceKey) -> bool {
     unsafe { DEVICES.get(key) }.is_some_and(|entry| entry.flags & device_flag::CANARY != 0)
 }
 
+/// Refuses an attack of the self-test.
 #[inline(always)]
-fn refuse_canary() -> i64 {
+pub fn refuse_canary() -> i64 {
     emit::count(Counter::Canary);
     REFUSE
 }

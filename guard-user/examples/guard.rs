@@ -211,12 +211,15 @@ fn status(guard: &Guard) -> Result<(), Box<dyn Error>> {
     );
     println!("{:?}", guard.counters()?);
     println!("tasks {:?}", guard.tasks()?);
-    for hook in guard.links_intact()? {
+    let links = guard.links_intact()?;
+    println!("route {:?}", links.route);
+    for hook in links.hooks {
         println!(
-            "  {} attached={} hole={}",
+            "  {} attached={} hole={} misses={:?}",
             hook.name,
             hook.attached,
-            hook.is_hole()
+            hook.is_hole(),
+            hook.misses
         );
     }
     Ok(())

@@ -118,8 +118,10 @@ pub struct Status {
     pub mode: String,
     /// `idle`, `armed` or `held`.
     pub state: String,
-    /// Enforcement route.
+    /// Enforcement route: `lsm`, `fmod_ret`, or `none`.
     pub route: String,
+    /// Why this one; empty where the controller, which chose it, does not run.
+    pub route_why: String,
     /// Kernel release.
     pub kernel: String,
     /// Each hook.

@@ -5,7 +5,7 @@ use guard_abi::{DeviceClass, Engine, maps};
 use crate::audit::record::Database;
 use crate::cli::exit::{Exit, Failure};
 use crate::control::{AuditStatus, Device, DeviceCounts, Problem, Protection, Status};
-use crate::kernel::{self, Guard, HookStatus, pin};
+use crate::kernel::{self, Guard, pin};
 use crate::state::HostState;
 
 /// Reads the pins.
@@ -19,6 +19,7 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         mode: "unknown".to_owned(),
         state: "unknown".to_owned(),
         route: "none".to_owned(),
+        route_why: String::new(),
         kernel: format!(
             "{} {}",
             uname.release().to_string_lossy(),
@@ -58,8 +59,10 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
 }
 
 fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()> {
-    status.hooks = guard.links_intact()?;
-    "lsm".clone_into(&mut status.route);
+    let links = guard.links_intact()?;
+    if let Some(route) = links.route {
+        status.route = route.to_string();
+    }
     let policy = guard.policy()?;
     let mode = if policy.enforced_ops == 0 {
         "observe"
@@ -100,12 +103,7 @@ fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()>
         }
     }
     status.counters = Some(guard.counters()?);
-    let holes: Vec<&str> = status
-        .hooks
-        .iter()
-        .filter(|hook| hook.is_hole())
-        .map(|hook| hook.name.as_str())
-        .collect();
+    let holes = links.holes();
     let detail = if holes.is_empty() {
         status.protection = Protection::Degraded;
         format!("{silence}; the kernel half still refuses; start it: systemctl start dbguard")
@@ -119,9 +117,6 @@ fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()>
         part: "controller".to_owned(),
         detail,
     });
-    debug_assert_eq!(
-        holes.is_empty(),
-        !status.hooks.iter().any(HookStatus::is_hole)
-    );
+    status.hooks = links.hooks;
     Ok(())
 }

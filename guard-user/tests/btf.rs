@@ -2,7 +2,7 @@
 
 use guard_abi::members::{MEMBERS, Need};
 use guard_user::kernel::btf::{Btf, BtfError, Kind};
-use guard_user::kernel::{HOOKS, Presence};
+use guard_user::kernel::{HOOKS, Presence, Route};
 use proptest::prelude::*;
 
 /// Builds a blob type by type, as pahole would.
@@ -238,9 +238,8 @@ fn the_kernels_under_test_have_what_is_needed() {
             .iter()
             .filter(|hook| hook.presence == Presence::Required)
         {
-            let name = hook.btf_name();
-            let there = btf.has(Kind::Function, &name) || btf.has(Kind::Typedef, &name);
-            assert!(there, "{}: {name}", path.display());
+            let there = Route::ALL.iter().any(|route| hook.is_in(&btf, *route));
+            assert!(there, "{}: {}", path.display(), hook.target);
         }
         seen += 1;
     }

@@ -15,3 +15,8 @@ pub const DEVICE: DeviceKey = DeviceKey::block(dev::make(4095, (1 << dev::MINOR_
 /// An ioctl that no driver knows (`_IO(0xDB, 0xCA)`; Documentation/userspace-api/ioctl): `EPERM`
 /// from the guard, on any block device, `ENOTTY` from a kernel without one.
 pub const IOCTL: u32 = 0xDBCA;
+
+/// `/dev/null`, which takes any io_uring command and does nothing about it, for tests of security
+/// modules (drivers/char/mem.c `uring_cmd_null`). The number of [`IOCTL`] sent to it that way is
+/// refused by the guard.
+pub const URING_NODE: u32 = dev::make(1, 3);

@@ -16,6 +16,11 @@ pub enum Need {
 /// Offset of a member that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// Symbol of a constant beside the offsets: 1 where the security programs are attached by
+/// `fmod_ret` to the functions that call the modules, 0 where they are LSM programs. Some functions
+/// have other arguments than the hook behind them.
+pub const ON_FMOD_RET: &str = "ON_FMOD_RET";
+
 /// One member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {

@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::programs::LsmContext;
-use guard_abi::Hook;
+use guard_abi::{Hook, canary};
 
 use crate::arguments::Sent;
 use crate::judge::{self, ALLOW, Node};
@@ -29,8 +29,15 @@ extern "C" fn uring_cmd(ctx: *mut c_void) -> i64 {
 #[inline(never)]
 fn device(ctx: *mut c_void) -> i64 {
     let command = UringCmd(LsmContext::new(ctx).arg(0));
-    let Some(node) = Node::of(command.file().inode()) else {
-        return ALLOW;
+    let inode = command.file().inode();
+    let Some(node) = Node::of(inode) else {
+        // `/dev/null` passes nothing through, so this is off the way of every real command.
+        let canary = command.operation() == canary::IOCTL && inode.rdev() == canary::URING_NODE;
+        return if canary {
+            judge::refuse_canary()
+        } else {
+            ALLOW
+        };
     };
     let sent = Sent {
         cmd: command.operation(),

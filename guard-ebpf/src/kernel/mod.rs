@@ -23,6 +23,17 @@ fn offset(of: &'static u32) -> u32 {
     unsafe { ptr::read_volatile(of) }
 }
 
+/// Whether the arguments are those of the function `security_<hook>`, and not those of the hook.
+/// A constant to the verifier, which takes the other branch away.
+#[inline(always)]
+#[allow(
+    dead_code,
+    reason = "for hooks whose function has other arguments than they have"
+)]
+pub fn on_fmod_ret() -> bool {
+    offset(&offsets::ON_FMOD_RET) != 0
+}
+
 /// A direct load of the member `at` of the struct behind `base`.
 ///
 /// Safe, because the verifier lets a program with it load only where `base` is a pointer to a

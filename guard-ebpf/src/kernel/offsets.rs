@@ -24,3 +24,7 @@ offsets! {
     TTY_INDEX TTY_DRIVER TTY_DRIVER_MAJOR TTY_DRIVER_MINOR_START
     MM_ARG_START MM_ARG_END MM_EXE_FILE BINPRM_FILE
 }
+
+/// See [`guard_abi::members::ON_FMOD_RET`].
+#[unsafe(no_mangle)]
+pub(super) static ON_FMOD_RET: u32 = 0;

@@ -8,19 +8,15 @@ impl Daemon {
     /// Attacks the canary and looks at the links: enforcement is proved, not assumed.
     pub(super) fn prove(&mut self) {
         match self.guard.links_intact() {
-            Ok(hooks) => {
-                let holes: Vec<&str> = hooks
-                    .iter()
-                    .filter(|hook| hook.is_hole())
-                    .map(|hook| hook.name.as_str())
-                    .collect();
+            Ok(links) => {
+                let holes = links.holes();
                 let problem = (!holes.is_empty()).then(|| {
                     format!(
                         "hooks {} are not attached; run: systemctl restart dbguard",
                         holes.join(", ")
                     )
                 });
-                self.report.hooks = hooks;
+                self.report.hooks = links.hooks;
                 self.set_health("links", problem);
             }
             Err(error) => self.set_health("links", Some(error.to_string())),
@@ -28,7 +24,7 @@ impl Daemon {
         match self.guard.self_test() {
             Ok(test) => {
                 let problem = (!test.passed()).then(|| {
-                    format!("an attack on the canary was not refused ({test:?}); run: systemctl restart dbguard, and look at sysctl kernel.ftrace_enabled")
+                    format!("attacks on the canary were not refused ({}); run: systemctl restart dbguard, and look at sysctl kernel.ftrace_enabled", test.failures().join(", "))
                 });
                 self.set_health("self-test", problem);
                 self.self_test = Some((Instant::now(), test));

@@ -125,7 +125,7 @@ fn look_at_kernel() -> Result<(), End> {
 fn is_loaded() -> bool {
     Guard::open()
         .and_then(|guard| guard.links_intact().map_err(internal))
-        .is_ok_and(|hooks| !hooks.iter().any(kernel::HookStatus::is_hole))
+        .is_ok_and(|links| links.holes().is_empty())
 }
 
 /// Opening the control node loads the module. Its major number must be known before the first
@@ -295,7 +295,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             adopted: report.adopted,
-            route: report.route.clone(),
+            route: report.route.to_string(),
             kernel: report.kernel.clone(),
             hooks: hooks.collect(),
             missing: missing.collect(),

@@ -16,6 +16,7 @@ const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_int = 4;
 const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_PROG_GET_FD_BY_ID: libc::c_int = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 
 /// `BPF_MAP_*_ELEM` part of `union bpf_attr`.
@@ -56,6 +57,29 @@ pub(super) struct MapInfo {
     pub map_flags: u32,
 }
 
+/// The beginning of `struct bpf_link_info`.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    prog_id: u32,
+    pad: u32,
+}
+
+/// `*_GET_FD_BY_ID` part of `union bpf_attr`.
+#[repr(C)]
+struct IdAttr {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+/// `struct bpf_prog_info` up to `recursion_misses`, in words.
+type ProgInfo = [u64; 27];
+/// Place of `recursion_misses` in [`ProgInfo`]. The kernel's uapi never moves a member.
+const RECURSION_MISSES: usize = 26;
+
 /// One bpf(2) call. `attr` must be the part of `union bpf_attr` that `cmd` reads.
 fn call<T>(cmd: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
     // SAFETY: the kernel reads and writes `size_of::<T>()` bytes behind `attr`, which is an
@@ -91,6 +115,38 @@ pub(super) fn map_info(fd: BorrowedFd<'_>) -> io::Result<MapInfo> {
     };
     call(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
     Ok(info)
+}
+
+/// How often the kernel did not run the program behind a pinned link, because another task had
+/// been preempted inside it on that CPU (kernel/bpf/trampoline.c `__bpf_prog_enter_recur`).
+/// `None` where the kernel does not count that (before Linux 5.12).
+pub(super) fn recursion_misses(link: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let mut of_link = LinkInfo::default();
+    let mut attr = InfoAttr {
+        bpf_fd: raw(link),
+        info_len: size_of::<LinkInfo>() as u32,
+        info: std::ptr::from_mut(&mut of_link) as u64,
+    };
+    call(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    let mut by_id = IdAttr {
+        id: of_link.prog_id,
+        next_id: 0,
+        open_flags: 0,
+    };
+    let program = call(BPF_PROG_GET_FD_BY_ID, &mut by_id)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    let program = unsafe { OwnedFd::from_raw_fd(program) };
+    // All zero: no buffers for instructions, maps or line numbers.
+    let mut of_program: ProgInfo = [0; 27];
+    let mut attr = InfoAttr {
+        bpf_fd: raw(program.as_fd()),
+        info_len: size_of::<ProgInfo>() as u32,
+        info: std::ptr::from_mut(&mut of_program) as u64,
+    };
+    call(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    // The kernel says how much of it it knows.
+    let known = attr.info_len as usize >= size_of::<ProgInfo>();
+    Ok(known.then(|| of_program[RECURSION_MISSES]))
 }
 
 fn raw(fd: BorrowedFd<'_>) -> u32 {

@@ -8,10 +8,11 @@ use guard_abi::{
     TaskEntry, maps as names,
 };
 
-use super::hooks::{HOOKS, HookStatus, Presence};
+use super::hooks::{HOOKS, HookSpec, HookStatus, Presence};
 use super::maps::Maps;
 use super::problem::{GuardError, Problem, ProblemKind, Result, StartError};
 use super::rings::EventRing;
+use super::route::Route;
 use super::{bpf, pin};
 
 /// A guard that is loaded. Cheap: descriptors of the pinned maps, nothing else.
@@ -173,7 +174,7 @@ impl Guard {
 
     /// Whether the programs are still attached, hook by hook. Without any complete set, every
     /// hook is reported as missing.
-    pub fn links_intact(&self) -> Result<Vec<HookStatus>> {
+    pub fn links_intact(&self) -> Result<Links> {
         link_status().map_err(|source| GuardError::Io {
             what: format!("looking at the links in {}", pin::link_sets().display()),
             source,
@@ -181,45 +182,70 @@ impl Guard {
     }
 }
 
+/// The programs that are attached, by their pins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Links {
+    /// How; `None` where there is no complete set.
+    pub route: Option<Route>,
+    /// Each hook.
+    pub hooks: Vec<HookStatus>,
+}
+
+impl Links {
+    /// Names of required hooks that are not attached.
+    pub fn holes(&self) -> Vec<&str> {
+        let holes = self.hooks.iter().filter(|hook| hook.is_hole());
+        holes.map(|hook| hook.name.as_str()).collect()
+    }
+}
+
 /// State of the hooks by the pins, best set first.
-pub(super) fn link_status() -> std::io::Result<Vec<HookStatus>> {
-    let mut best: Option<Vec<HookStatus>> = None;
+pub(super) fn link_status() -> std::io::Result<Links> {
+    let mut best: Option<Links> = None;
     for set in pin::complete_sets()? {
-        let status = set_status(&set);
-        let holes = |of: &[HookStatus]| of.iter().filter(|hook| hook.is_hole()).count();
+        let links = Links {
+            route: Some(pin::route_of(&set)),
+            hooks: set_status(&set),
+        };
         if best
-            .as_deref()
-            .is_none_or(|best| holes(&status) < holes(best))
+            .as_ref()
+            .is_none_or(|best| links.holes().len() < best.holes().len())
         {
-            best = Some(status);
+            best = Some(links);
         }
     }
-    Ok(best.unwrap_or_else(|| set_status(Path::new("/nonexistent"))))
+    Ok(best.unwrap_or_else(|| Links {
+        route: None,
+        hooks: set_status(Path::new("/nonexistent")),
+    }))
 }
 
 /// State of the hooks of one set.
 pub(super) fn set_status(set: &Path) -> Vec<HookStatus> {
-    HOOKS
-        .iter()
-        .map(|hook| {
-            let attached = bpf::open_pinned(&set.join(hook.program)).is_ok();
-            let not_there = pin::absent(set).join(hook.program).is_dir();
-            let required = match hook.presence {
-                Presence::Required => true,
-                Presence::WherePresent => !not_there,
-                Presence::Convenience => false,
-            };
-            let why_missing = match (attached, not_there) {
-                (true, _) => None,
-                (false, true) => Some("this kernel does not have the hook".to_owned()),
-                (false, false) => Some(format!("its link is not pinned in {}", set.display())),
-            };
-            HookStatus {
-                name: hook.program.to_owned(),
-                attached,
-                required,
-                why_missing,
-            }
-        })
-        .collect()
+    let status = |hook: &HookSpec| {
+        let link = bpf::open_pinned(&set.join(hook.program)).ok();
+        let attached = link.is_some();
+        let not_there = pin::absent(set).join(hook.program).is_dir();
+        let required = match hook.presence {
+            Presence::Required => true,
+            Presence::WherePresent => !not_there,
+            Presence::Convenience => false,
+        };
+        let why_missing = match (attached, not_there) {
+            (true, _) => None,
+            (false, true) => Some("this kernel does not have the hook".to_owned()),
+            (false, false) => Some(format!("its link is not pinned in {}", set.display())),
+        };
+        HookStatus {
+            name: hook.program.to_owned(),
+            attached,
+            required,
+            why_missing,
+            opens: hook.opens.to_owned(),
+            covered_by: hook.covered_by.to_owned(),
+            // A figure: what cannot be read is not known.
+            misses: link.and_then(|link| bpf::recursion_misses(link.as_fd()).ok().flatten()),
+        }
+    };
+    HOOKS.iter().map(status).collect()
 }

@@ -1,12 +1,18 @@
-//! The hooks of the kernel half: which program goes where, and what its absence means.
+//! The hooks of the kernel half: which program goes where, what its absence means, and how the
+//! self-test exercises it. A new hook is one entry of [`HOOKS`].
 
 use serde::{Deserialize, Serialize};
+
+use super::btf::{Btf, Kind};
+use super::canary;
+use super::route::Route;
 
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attach {
-    /// BPF LSM; the kernel has the hook where its BTF has `bpf_lsm_<name>`.
-    Lsm,
+    /// A hook of the security modules, by its name in include/linux/lsm_hook_defs.h. Attached as
+    /// the [`Route`] says.
+    Security,
     /// A BTF tracepoint; BTF has `btf_trace_<name>`.
     Tracepoint,
     /// Entry of a kernel function; BTF has the function.
@@ -18,14 +24,24 @@ pub enum Attach {
 pub enum Presence {
     /// Refuses to start.
     Required,
-    /// Goes without: where the hook does not exist, neither does the way past it.
+    /// Goes without: what the absence opens is told, and how else it is covered.
     WherePresent,
     /// Goes without, also where attaching fails: the guard is only slower to learn something.
     Convenience,
 }
 
+/// How the self-test finds out whether the hook refuses.
+#[derive(Clone, Copy, Debug)]
+pub enum Exercise {
+    /// By a harmless attack that the kernel half refuses in every state and mode, see
+    /// [`guard_abi::canary`].
+    Attack(canary::Attack),
+    /// Not at all, for this reason.
+    NotTried(&'static str),
+}
+
 /// One hook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct HookSpec {
     /// Name of the program in the object, and of its pin.
     pub program: &'static str,
@@ -35,99 +51,176 @@ pub struct HookSpec {
     pub attach: Attach,
     /// What its absence means.
     pub presence: Presence,
+    /// What its absence leaves open.
+    pub opens: &'static str,
+    /// What else covers that.
+    pub covered_by: &'static str,
+    /// How the self-test exercises it.
+    pub exercise: Exercise,
 }
 
 impl HookSpec {
-    /// Name and kind of the BTF type that says that the kernel has it.
-    pub fn btf_name(&self) -> String {
-        match self.attach {
-            Attach::Lsm => format!("bpf_lsm_{}", self.target),
-            Attach::Tracepoint => format!("btf_trace_{}", self.target),
-            Attach::Function => self.target.to_owned(),
+    /// Kind and name of the BTF type that says that the kernel has it.
+    pub fn btf_type(&self, route: Route) -> (Kind, String) {
+        match (self.attach, route) {
+            (Attach::Security, Route::Lsm) => (Kind::Function, format!("bpf_lsm_{}", self.target)),
+            (Attach::Security, Route::FmodRet) => (Kind::Function, self.function()),
+            (Attach::Tracepoint, _) => (Kind::Typedef, format!("btf_trace_{}", self.target)),
+            (Attach::Function, _) => (Kind::Function, self.target.to_owned()),
         }
     }
 
-    /// Whether the guard can start without it on a kernel that has it.
-    pub const fn required(&self) -> bool {
-        !matches!(self.presence, Presence::Convenience)
+    /// Whether a kernel with these types has it.
+    pub fn is_in(&self, btf: &Btf, route: Route) -> bool {
+        let (kind, name) = self.btf_type(route);
+        btf.has(kind, &name)
+    }
+
+    /// The function of security/security.c that asks the modules.
+    pub fn function(&self) -> String {
+        match self.target {
+            // The one hook that bears another name than its function.
+            "bprm_check_security" => "security_bprm_check".to_owned(),
+            target => format!("security_{target}"),
+        }
+    }
+
+    /// Whether it refuses operations, rather than learning of them.
+    pub const fn decides(&self) -> bool {
+        matches!(self.attach, Attach::Security)
     }
 }
 
-const fn hook(
-    program: &'static str,
-    target: &'static str,
-    attach: Attach,
-    presence: Presence,
-) -> HookSpec {
+/// The reason why a tracepoint or a function's entry is not attacked.
+const LEARNS: Exercise =
+    Exercise::NotTried("it decides nothing; that it works is seen in what it tells");
+
+/// A change of a directory's entries.
+const fn entry_hook(name: &'static str, opens: &'static str) -> HookSpec {
     HookSpec {
-        program,
-        target,
-        attach,
-        presence,
+        program: name,
+        target: name,
+        attach: Attach::Security,
+        presence: Presence::Required,
+        opens,
+        covered_by: "nothing",
+        exercise: Exercise::NotTried("it has no canary"),
     }
-}
-
-/// A change of a directory; program and hook have the same name.
-const fn file_hook(name: &'static str) -> HookSpec {
-    hook(name, name, Attach::Lsm, Presence::Required)
 }
 
 /// All of them, in the order in which they are attached: the host is armed by the first three
 /// before the others begin to refuse.
 pub const HOOKS: &[HookSpec] = &[
-    hook(
-        "exec",
-        "sched_process_exec",
-        Attach::Tracepoint,
-        Presence::Required,
+    HookSpec {
+        program: "exec",
+        target: "sched_process_exec",
+        attach: Attach::Tracepoint,
+        presence: Presence::Required,
+        opens: "databases are not seen to start",
+        covered_by: "nothing",
+        exercise: LEARNS,
+    },
+    HookSpec {
+        program: "fork",
+        target: "sched_process_fork",
+        attach: Attach::Tracepoint,
+        presence: Presence::Required,
+        opens: "workers of databases and tools are not known",
+        covered_by: "nothing",
+        exercise: LEARNS,
+    },
+    HookSpec {
+        program: "exit",
+        target: "sched_process_exit",
+        attach: Attach::Tracepoint,
+        presence: Presence::Required,
+        opens: "databases are not seen to end",
+        covered_by: "nothing",
+        exercise: LEARNS,
+    },
+    HookSpec {
+        program: "bdev_add",
+        target: "bdev_add",
+        attach: Attach::Function,
+        presence: Presence::Convenience,
+        opens: "nothing; a new partition of a free disk is refused until its uevent was heard",
+        covered_by: "the controller, which hears of devices by uevents",
+        exercise: LEARNS,
+    },
+    HookSpec {
+        program: "file_open",
+        target: "file_open",
+        attach: Attach::Security,
+        presence: Presence::Required,
+        opens: "opening protected devices for writing",
+        covered_by: "nothing",
+        exercise: Exercise::Attack(canary::open),
+    },
+    HookSpec {
+        program: "file_ioctl",
+        target: "file_ioctl",
+        attach: Attach::Security,
+        presence: Presence::Required,
+        opens: "commands to protected devices",
+        covered_by: "nothing",
+        exercise: Exercise::Attack(canary::ioctl),
+    },
+    HookSpec {
+        program: "file_ioctl_compat",
+        target: "file_ioctl_compat",
+        attach: Attach::Security,
+        presence: Presence::WherePresent,
+        opens: "nothing: kernels without it ask file_ioctl about 32-bit callers too",
+        covered_by: "file_ioctl",
+        exercise: Exercise::Attack(canary::ioctl_compat),
+    },
+    HookSpec {
+        program: "uring_cmd",
+        target: "uring_cmd",
+        attach: Attach::Security,
+        presence: Presence::WherePresent,
+        opens: "nothing where io_uring has no commands (before Linux 5.19); on 5.19, commands to NVMe nodes",
+        covered_by: "nothing",
+        exercise: Exercise::Attack(canary::uring_cmd),
+    },
+    entry_hook(
+        "inode_create",
+        "making files among those that boot or guard",
     ),
-    hook(
-        "fork",
-        "sched_process_fork",
-        Attach::Tracepoint,
-        Presence::Required,
+    entry_hook(
+        "inode_mkdir",
+        "making directories among files that boot or guard",
     ),
-    hook(
-        "exit",
-        "sched_process_exit",
-        Attach::Tracepoint,
-        Presence::Required,
+    entry_hook("inode_mknod", "making nodes among files that boot or guard"),
+    entry_hook(
+        "inode_symlink",
+        "making symbolic links among files that boot or guard",
     ),
-    hook(
-        "bdev_add",
-        "bdev_add",
-        Attach::Function,
-        Presence::Convenience,
+    entry_hook("inode_link", "giving files that boot or guard another name"),
+    entry_hook("inode_unlink", "removing files that boot or guard"),
+    entry_hook(
+        "inode_rmdir",
+        "removing directories of files that boot or guard",
     ),
-    hook("file_open", "file_open", Attach::Lsm, Presence::Required),
-    hook("file_ioctl", "file_ioctl", Attach::Lsm, Presence::Required),
-    hook(
-        "file_ioctl_compat",
-        "file_ioctl_compat",
-        Attach::Lsm,
-        Presence::WherePresent,
+    entry_hook(
+        "inode_rename",
+        "moving and replacing files that boot or guard",
     ),
-    hook(
-        "uring_cmd",
-        "uring_cmd",
-        Attach::Lsm,
-        Presence::WherePresent,
-    ),
-    file_hook("inode_create"),
-    file_hook("inode_mkdir"),
-    file_hook("inode_mknod"),
-    file_hook("inode_symlink"),
-    file_hook("inode_link"),
-    file_hook("inode_unlink"),
-    file_hook("inode_rmdir"),
-    file_hook("inode_rename"),
-    hook(
-        "path_truncate",
-        "path_truncate",
-        Attach::Lsm,
-        Presence::WherePresent,
-    ),
+    HookSpec {
+        program: "path_truncate",
+        target: "path_truncate",
+        attach: Attach::Security,
+        presence: Presence::WherePresent,
+        opens: "cutting files that boot or guard by truncate(2)",
+        covered_by: "nothing",
+        exercise: Exercise::NotTried("it has no canary"),
+    },
 ];
+
+/// The entry of a program.
+pub fn spec(program: &str) -> Option<&'static HookSpec> {
+    HOOKS.iter().find(|hook| hook.program == program)
+}
 
 /// State of one hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,11 +233,56 @@ pub struct HookStatus {
     pub required: bool,
     /// Why it is not attached.
     pub why_missing: Option<String>,
+    /// What its absence leaves open.
+    pub opens: String,
+    /// What else covers that.
+    pub covered_by: String,
+    /// Runs that the kernel skipped because another task was preempted inside the same program on
+    /// the same CPU; `None` where the kernel does not count them.
+    pub misses: Option<u64>,
 }
 
 impl HookStatus {
     /// A required hook is missing: the host is not fully guarded.
     pub const fn is_hole(&self) -> bool {
         self.required && !self.attached
+    }
+
+    /// Whether it refuses operations, rather than learning of them.
+    pub fn decides(&self) -> bool {
+        spec(&self.name).is_some_and(HookSpec::decides)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_route_has_its_sign_in_btf() {
+        let open = spec("file_open").expect("there");
+        assert_eq!(open.btf_type(Route::Lsm).1, "bpf_lsm_file_open");
+        assert_eq!(open.btf_type(Route::FmodRet).1, "security_file_open");
+        let exec = spec("exec").expect("there");
+        assert_eq!(
+            exec.btf_type(Route::Lsm),
+            (Kind::Typedef, "btf_trace_sched_process_exec".to_owned())
+        );
+        assert_eq!(exec.btf_type(Route::Lsm), exec.btf_type(Route::FmodRet));
+    }
+
+    #[test]
+    fn programs_are_pin_names_and_told_apart() {
+        for (at, hook) in HOOKS.iter().enumerate() {
+            assert!(!hook.program.contains(['.', '/', '-']), "{}", hook.program);
+            assert!(
+                HOOKS[..at]
+                    .iter()
+                    .all(|other| other.program != hook.program),
+                "{} twice",
+                hook.program
+            );
+            assert!(!hook.opens.is_empty() && !hook.covered_by.is_empty());
+        }
     }
 }

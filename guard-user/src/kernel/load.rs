@@ -5,21 +5,44 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, FEntry, Lsm, Program, ProgramError};
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use guard_abi::{ABI_VERSION, maps as names, members};
 use rustix::fs::{FlockOperation, flock};
 
 use super::btf::Btf;
-use super::hooks::{Attach, HOOKS, HookSpec, Presence};
+use super::guard::Guard;
+use super::hooks::{HOOKS, HookSpec, Presence};
 use super::probe::{self, probe};
 use super::problem::{Problem, ProblemKind};
+use super::route::{self, Choice, Route};
+use super::selftest::TestOutcome;
 use super::start::{ChildAnswer, LoadReport, remove_other_sets, report};
-use super::{guard, object, pin};
+use super::{by_aya, by_libbpf, guard, object, pin};
+
+/// Programs that have passed the verifier.
+pub(super) trait Loaded {
+    /// Attaches the program of a hook, and pins its link.
+    fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String>;
+}
+
+/// What a loader is given.
+pub(super) struct Plan<'a> {
+    /// Values for the object's read-only data.
+    pub constants: &'a [(&'static str, u32)],
+    /// The kernel's types.
+    pub btf: &'a Btf,
+    /// Hooks that the kernel does not have are left out on this route.
+    pub route: Route,
+}
+
+impl Plan<'_> {
+    /// Whether the kernel has a hook.
+    pub(super) fn has(&self, hook: &HookSpec) -> bool {
+        hook.is_in(self.btf, self.route)
+    }
+}
 
 /// Body of the hidden verb: loads, and says on standard output how it went.
 pub fn load_child() -> ExitCode {
@@ -57,14 +80,80 @@ fn load() -> Result<LoadReport, Problem> {
     check_abi()?;
     let offsets = offsets(&btf)?;
     let maps_kept = pin::map(names::POLICY).exists();
-    let loaded = load_programs(&offsets, &btf).and_then(|ebpf| attach_and_pin(ebpf, &btf));
+    fs::create_dir_all(pin::maps())
+        .map_err(|error| internal(&format!("creating {}", pin::maps().display()), error))?;
+    let choice = route::choose();
+    let loaded = on_some_route(&choice, &offsets, &btf);
     if loaded.is_err() && !maps_kept {
         // Nothing was attached, so nothing may look as if it were.
         let _ = fs::remove_dir_all(pin::maps());
     }
-    let set = loaded?;
+    let (set, route) = loaded?;
     remove_other_sets(&set)?;
-    Ok(report(false, maps_kept, guard::set_status(&set)))
+    let hooks = guard::set_status(&set);
+    Ok(report(false, maps_kept, route, choice.why, hooks))
+}
+
+/// Loads, attaches and names a set on the first route that works. Where the route is not known,
+/// attaching proves nothing: the set must refuse an attack.
+fn on_some_route(
+    choice: &Choice,
+    offsets: &[(&'static str, u32)],
+    btf: &Btf,
+) -> Result<(PathBuf, Route), Problem> {
+    let mut failed = None;
+    for route in choice.candidates() {
+        let done = on_route(*route, offsets, btf, choice.route.is_none());
+        match done {
+            Ok(set) => return Ok((set, *route)),
+            Err(problem) => failed = Some(problem),
+        }
+    }
+    Err(failed.unwrap_or_else(|| internal("loading the kernel half", "there is no route to try")))
+}
+
+fn on_route(
+    route: Route,
+    offsets: &[(&'static str, u32)],
+    btf: &Btf,
+    prove: bool,
+) -> Result<PathBuf, Problem> {
+    if let Some(problem) = probe::missing(btf, route).into_iter().next() {
+        return Err(problem);
+    }
+    let mut constants = offsets.to_vec();
+    constants.push((members::ON_FMOD_RET, u32::from(route == Route::FmodRet)));
+    let plan = Plan {
+        constants: &constants,
+        btf,
+        route,
+    };
+    let mut programs: Box<dyn Loaded> = match route {
+        Route::Lsm => Box::new(by_aya::load(&plan)?),
+        Route::FmodRet => Box::new(by_libbpf::load(&plan)?),
+    };
+    let unfinished = pin::unfinished_set();
+    let done = fill_set(programs.as_mut(), &plan, &unfinished)
+        .and_then(|()| if prove { proved(route) } else { Ok(()) })
+        .and_then(|()| publish(&unfinished, route));
+    if done.is_err() && unfinished.is_dir() {
+        // The links go with their pins and with this process.
+        let _ = pin::remove_set(&unfinished);
+    }
+    done
+}
+
+/// The programs that were just attached refuse the canary.
+fn proved(route: Route) -> Result<(), Problem> {
+    let outcome = Guard::from_pins().and_then(|guard| guard.attack_open());
+    match outcome {
+        Ok(TestOutcome::Refused) => Ok(()),
+        Ok(other) => Err(internal(
+            &format!("attacking the canary on route {route}"),
+            format!("{other:?}"),
+        )),
+        Err(error) => Err(internal("opening the maps that were just made", error)),
+    }
 }
 
 /// One loader at a time.
@@ -114,125 +203,30 @@ fn offsets(btf: &Btf) -> Result<Vec<(&'static str, u32)>, Problem> {
     Ok(found)
 }
 
-/// Loads the object: maps (the pinned ones where they are there), then every program that this
-/// kernel has a hook for.
-fn load_programs(offsets: &[(&'static str, u32)], btf: &Btf) -> Result<Ebpf, Problem> {
-    fs::create_dir_all(pin::maps())
-        .map_err(|error| internal(&format!("creating {}", pin::maps().display()), error))?;
-    let mut loader = EbpfLoader::new();
-    // Asked for by aya when a program is refused, not before.
-    loader.verifier_log_level(VerifierLogLevel::DEBUG);
-    for name in names::PINNED {
-        loader.map_pin_path(name, pin::map(name));
-    }
-    for (symbol, offset) in offsets {
-        loader.override_global(symbol, offset, true);
-    }
-    // Only an object with the feature `diag` has it.
-    let diagnostics = diagnostic_level();
-    loader.override_global("AYA_LOG_LEVEL", &diagnostics, false);
-    let mut ebpf = loader
-        .load(object::OBJECT)
-        .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
-    let kernel = aya::Btf::from_sys_fs()
-        .map_err(|error| internal("reading the kernel's type information", chain(&error)))?;
-    for hook in HOOKS {
-        if !probe::has_hook(btf, hook) {
-            continue;
-        }
-        match load_program(&mut ebpf, hook, &kernel) {
-            Ok(()) => {}
-            Err(_) if hook.presence == Presence::Convenience => {}
-            Err(error) => return Err(refused(hook, "loading", &error)),
-        }
-    }
-    Ok(ebpf)
-}
-
-/// Level of the programs' own diagnostics, for an object that has any: `DBGUARD_DIAG=4` is debug,
-/// 0 (nothing) where it is not set. They are read with `examples/guard.rs log`.
-fn diagnostic_level() -> u8 {
-    std::env::var("DBGUARD_DIAG")
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(0)
-}
-
-fn load_program(ebpf: &mut Ebpf, hook: &HookSpec, btf: &aya::Btf) -> Result<(), ProgramError> {
-    let program = program(ebpf, hook)?;
-    match hook.attach {
-        Attach::Lsm => <&mut Lsm>::try_from(program)?.load(hook.target, btf),
-        Attach::Tracepoint => <&mut BtfTracePoint>::try_from(program)?.load(hook.target, btf),
-        Attach::Function => <&mut FEntry>::try_from(program)?.load(hook.target, btf),
-    }
-}
-
-fn program<'a>(ebpf: &'a mut Ebpf, hook: &HookSpec) -> Result<&'a mut Program, ProgramError> {
-    ebpf.program_mut(hook.program)
-        .ok_or(ProgramError::NotLoaded)
-}
-
-/// Attaches everything, pins it as an unfinished set, and gives the set its name.
-fn attach_and_pin(mut ebpf: Ebpf, btf: &Btf) -> Result<std::path::PathBuf, Problem> {
-    let unfinished = pin::unfinished_set();
-    let done = fill_set(&mut ebpf, btf, &unfinished).and_then(|()| publish(&unfinished));
-    if done.is_err() && unfinished.is_dir() {
-        // The links go with their pins and with this process.
-        let _ = pin::remove_set(&unfinished);
-    }
-    done
-}
-
-fn fill_set(ebpf: &mut Ebpf, btf: &Btf, set: &Path) -> Result<(), Problem> {
+fn fill_set(programs: &mut dyn Loaded, plan: &Plan<'_>, set: &Path) -> Result<(), Problem> {
     let absent = pin::absent(set);
     fs::create_dir_all(&absent)
         .map_err(|error| internal(&format!("creating {}", absent.display()), error))?;
     for hook in HOOKS {
-        if !probe::has_hook(btf, hook) {
+        if !plan.has(hook) {
             let mark = absent.join(hook.program);
             fs::create_dir(&mark)
                 .map_err(|error| internal(&format!("creating {}", mark.display()), error))?;
             continue;
         }
-        match attach(ebpf, hook) {
-            Ok(link) => {
-                let path = set.join(hook.program);
-                link.pin(&path).map_err(|error| {
-                    internal(&format!("pinning {}", path.display()), chain(&error))
-                })?;
-            }
+        match programs.attach(hook, &set.join(hook.program)) {
+            Ok(()) => {}
             Err(_) if hook.presence == Presence::Convenience => {}
-            Err(error) => return Err(refused(hook, "attaching", &error)),
+            Err(why) => return Err(refused(hook, "attaching", &why)),
         }
     }
     Ok(())
 }
 
-fn attach(ebpf: &mut Ebpf, hook: &HookSpec) -> Result<FdLink, ProgramError> {
-    let program = program(ebpf, hook)?;
-    Ok(match hook.attach {
-        Attach::Lsm => {
-            let program = <&mut Lsm>::try_from(program)?;
-            let id = program.attach()?;
-            program.take_link(id)?.into()
-        }
-        Attach::Tracepoint => {
-            let program = <&mut BtfTracePoint>::try_from(program)?;
-            let id = program.attach()?;
-            program.take_link(id)?.into()
-        }
-        Attach::Function => {
-            let program = <&mut FEntry>::try_from(program)?;
-            let id = program.attach()?;
-            program.take_link(id)?.into()
-        }
-    })
-}
-
-/// Renames the finished set to its digest. A damaged set of the same object makes way first: it
-/// stays attached until the new one bears the name.
-fn publish(unfinished: &Path) -> Result<std::path::PathBuf, Problem> {
-    let set = pin::link_set(&object::digest());
+/// Gives the finished set its name. A damaged set of the same object makes way first: it stays
+/// attached until the new one bears the name.
+fn publish(unfinished: &Path, route: Route) -> Result<PathBuf, Problem> {
+    let set = pin::link_set(&object::digest(), route);
     let renamed = if set.is_dir() {
         fs::rename(&set, pin::retired_set(0)).and_then(|()| fs::rename(unfinished, &set))
     } else {
@@ -243,7 +237,7 @@ fn publish(unfinished: &Path) -> Result<std::path::PathBuf, Problem> {
         .map_err(|error| internal(&format!("naming the link set {}", set.display()), error))
 }
 
-fn internal(what: &str, error: impl std::fmt::Display) -> Problem {
+pub(super) fn internal(what: &str, error: impl std::fmt::Display) -> Problem {
     Problem::fatal(
         ProblemKind::Internal,
         what,
@@ -252,11 +246,11 @@ fn internal(what: &str, error: impl std::fmt::Display) -> Problem {
     )
 }
 
-fn refused(hook: &HookSpec, act: &str, error: &ProgramError) -> Problem {
+pub(super) fn refused(hook: &HookSpec, act: &str, why: &str) -> Problem {
     Problem::fatal(
         ProblemKind::Unavailable,
         format!("{act} the program of {}", hook.target),
-        chain(error),
+        shortened(why),
         "nothing was changed; report this kernel with the output of `uname -a`",
     )
 }
@@ -264,18 +258,11 @@ fn refused(hook: &HookSpec, act: &str, error: &ProgramError) -> Problem {
 /// Lines kept of the verifier's log: the last ones say why.
 const LOG_LINES: usize = 40;
 
-/// An error with its causes. The verifier's log is in one of them, and can be very long.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
+/// An error's text without the greater part of the verifier's log, which can be very long.
+pub(super) fn shortened(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     match lines.len().checked_sub(LOG_LINES) {
-        None | Some(0) => text,
+        None | Some(0) => text.to_owned(),
         Some(cut) => format!("{} [{cut} lines]\n{}", lines[0], lines[cut..].join("\n")),
     }
 }

@@ -9,6 +9,9 @@
 
 mod bpf;
 pub mod btf;
+mod by_aya;
+mod by_libbpf;
+mod canary;
 mod guard;
 mod hooks;
 mod load;
@@ -18,17 +21,19 @@ pub mod pin;
 mod probe;
 mod problem;
 mod rings;
+mod route;
 mod selftest;
 mod start;
 mod sync;
 
-pub use guard::{Counters, Guard};
-pub use hooks::{Attach, HOOKS, HookSpec, HookStatus, Presence};
+pub use guard::{Counters, Guard, Links};
+pub use hooks::{Attach, Exercise, HOOKS, HookSpec, HookStatus, Presence};
 pub use load::load_child;
 pub use object::{digest as object_digest, is_built_in as object_is_built_in};
 pub use probe::{Probe, probe};
 pub use problem::{GuardError, Problem, ProblemKind, Result, StartError};
 pub use rings::{Event, EventRing};
-pub use selftest::{SelfTest, TestOutcome};
+pub use route::Route;
+pub use selftest::{HookTest, SelfTest, TestOutcome};
 pub use start::{LOAD_VERB, LoadReport};
 pub use sync::SyncReport;

@@ -26,16 +26,41 @@ pub fn digest() -> String {
     text
 }
 
+/// Name of the section of constants that the loader writes into before the kernel sees them.
+pub(super) const CONSTANTS: &str = ".rodata";
+
 /// Value of a `u32` in an object's read-only data.
 pub(super) fn constant(object: &[u8], symbol: &str) -> Option<u32> {
     let file = ElfFile64::<Endianness>::parse(object).ok()?;
+    let start = place(&file, symbol)?;
+    let data = file.section_by_name(CONSTANTS)?.data().ok()?;
+    let bytes = data.get(start..start.checked_add(4)?)?;
+    bytes.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// Places of symbols in [`CONSTANTS`], in the order asked for; the name of the first that is not
+/// there is the error.
+pub(super) fn places<'a>(
+    object: &[u8],
+    symbols: impl Iterator<Item = &'a str>,
+) -> Result<Vec<usize>, &'a str> {
+    let file = ElfFile64::<Endianness>::parse(object).ok();
+    let place = |symbol| {
+        file.as_ref()
+            .and_then(|file| place(file, symbol))
+            .ok_or(symbol)
+    };
+    symbols.map(place).collect()
+}
+
+fn place(file: &ElfFile64<'_, Endianness>, symbol: &str) -> Option<usize> {
+    let constants = file.section_by_name(CONSTANTS)?.index();
     let symbol = file
         .symbols()
         .find(|candidate| candidate.name() == Ok(symbol))?;
-    let section = file.section_by_index(symbol.section_index()?).ok()?;
-    let start = usize::try_from(symbol.address()).ok()?;
-    let bytes = section.data().ok()?.get(start..start.checked_add(4)?)?;
-    bytes.try_into().ok().map(u32::from_le_bytes)
+    (symbol.section_index() == Some(constants))
+        .then(|| usize::try_from(symbol.address()).ok())
+        .flatten()
 }
 
 #[cfg(test)]

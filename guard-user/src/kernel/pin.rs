@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! /sys/fs/bpf/dbguard/maps/<abi version>/DEVICES …   the maps, shared by every load of this ABI
-//! /sys/fs/bpf/dbguard/links/<digest>/file_open …     one complete set of attached programs
-//! /sys/fs/bpf/dbguard/links/<digest>/absent/<hook>   a directory for each hook that is not there
+//! /sys/fs/bpf/dbguard/links/<digest>_<route>/file_open …     one complete set of attached programs
+//! /sys/fs/bpf/dbguard/links/<digest>_<route>/absent/<hook>   a directory for each hook that is not there
 //! ```
 //! A set is pinned as `new-<pid>` and renamed when it is complete, so a directory that bears a
 //! digest is a whole one, and a loader that dies on its way leaves nothing that looks like one.
@@ -12,6 +12,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::route::Route;
 
 /// The BPF file system.
 pub const BPFFS: &str = "/sys/fs/bpf";
@@ -35,9 +37,17 @@ pub fn link_sets() -> PathBuf {
     Path::new(ROOT).join("links")
 }
 
-/// Directory of the link set of one object.
-pub fn link_set(digest: &str) -> PathBuf {
-    link_sets().join(digest)
+/// Directory of the link set of one object on one route.
+pub fn link_set(digest: &str, route: Route) -> PathBuf {
+    link_sets().join(format!("{digest}_{route}"))
+}
+
+/// The route of a set. Versions that knew one alone named their sets by the digest.
+pub fn route_of(set: &Path) -> Route {
+    let name = set.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once('_')
+        .and_then(|(_, route)| Route::parse(route))
+        .unwrap_or(Route::Lsm)
 }
 
 /// In a link set: names of hooks that this kernel does not have.
@@ -95,4 +105,20 @@ pub fn remove_set(set: &Path) -> io::Result<()> {
         }
     }
     fs::remove_dir(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_set_tells_its_route() {
+        for route in Route::ALL {
+            let set = link_set("0123456789abcdef", route);
+            assert_eq!(route_of(&set), route);
+            assert!(!is_unfinished(&set), "{}", set.display());
+        }
+        assert_eq!(route_of(Path::new("/x/0123456789abcdef")), Route::Lsm);
+        assert!(is_unfinished(&unfinished_set()) && is_unfinished(&retired_set(0)));
+    }
 }

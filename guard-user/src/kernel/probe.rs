@@ -1,18 +1,17 @@
 //! What the running kernel and this process can do.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use rustix::mount::{MountFlags, mount};
 use serde::{Deserialize, Serialize};
 
-use super::btf::{Btf, BtfError, Kind, VMLINUX};
-use super::hooks::{Attach, HOOKS, HookSpec, Presence};
+use super::btf::{Btf, BtfError, VMLINUX};
+use super::hooks::{HOOKS, HookSpec, Presence};
 use super::problem::{Problem, ProblemKind};
+use super::route::{self, Choice, Route};
 use super::{object, pin};
 
-const LSM_LIST: &str = "/sys/kernel/security/lsm";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// `CAP_SYS_ADMIN` (include/uapi/linux/capability.h): bpffs, tracing programs, LSM programs.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -26,8 +25,10 @@ pub struct Probe {
     pub kernel: String,
     /// Active security modules in their order; empty where the list could not be read.
     pub lsm: Vec<String>,
-    /// Whether `bpf` is one of them: LSM programs run.
-    pub bpf_lsm: bool,
+    /// How the programs will be attached; `None` where only trying can tell.
+    pub route: Option<Route>,
+    /// Why in this way.
+    pub route_why: String,
     /// Hooks that the kernel's BTF has, by program name.
     pub hooks: Vec<String>,
     /// Lockdown mode (`none`, `integrity`, `confidentiality`), where the kernel has it.
@@ -51,8 +52,8 @@ pub fn probe() -> Probe {
     let mut problems = Vec::new();
     problems.extend(no_object());
     problems.extend(no_privilege());
-    let lsm = read_lsm_list(&mut problems);
-    let hooks = read_hooks(&mut problems);
+    let choice = route::choose();
+    let hooks = read_hooks(&choice, &mut problems);
     let lockdown = fs::read_to_string(LOCKDOWN)
         .ok()
         .and_then(|text| selected(&text));
@@ -71,8 +72,9 @@ pub fn probe() -> Probe {
             uname.release().to_string_lossy(),
             uname.machine().to_string_lossy()
         ),
-        bpf_lsm: lsm.iter().any(|name| name == "bpf"),
-        lsm,
+        lsm: choice.modules,
+        route: choice.route,
+        route_why: choice.why,
         hooks,
         lockdown,
         bpffs: is_bpffs(Path::new(pin::BPFFS)),
@@ -108,42 +110,7 @@ fn no_privilege() -> Option<Problem> {
     })
 }
 
-fn read_lsm_list(problems: &mut Vec<Problem>) -> Vec<String> {
-    match fs::read_to_string(LSM_LIST) {
-        Ok(text) => {
-            let list: Vec<String> = text.trim().split(',').map(str::to_owned).collect();
-            if !list.iter().any(|name| name == "bpf") {
-                problems.push(Problem::fatal(
-                    ProblemKind::Unavailable,
-                    "attaching to the kernel's security hooks",
-                    format!(
-                        "`bpf` is not among the active security modules ({})",
-                        text.trim()
-                    ),
-                    "boot with `lsm=` set to that list with `,bpf` added; this version has no \
-                     other route",
-                ));
-            }
-            list
-        }
-        Err(error) => {
-            let next = if error.kind() == ErrorKind::NotFound {
-                "mount it: mount -t securityfs securityfs /sys/kernel/security"
-            } else {
-                "run it as root on the host itself"
-            };
-            problems.push(Problem::fatal(
-                ProblemKind::Unavailable,
-                format!("reading the active security modules from {LSM_LIST}"),
-                error,
-                next,
-            ));
-            Vec::new()
-        }
-    }
-}
-
-fn read_hooks(problems: &mut Vec<Problem>) -> Vec<String> {
+fn read_hooks(choice: &Choice, problems: &mut Vec<Problem>) -> Vec<String> {
     let btf = match Btf::running_kernel() {
         Ok(Ok(btf)) => btf,
         Ok(Err(error)) => {
@@ -160,22 +127,38 @@ fn read_hooks(problems: &mut Vec<Problem>) -> Vec<String> {
             return Vec::new();
         }
     };
-    let (there, missing): (Vec<&HookSpec>, Vec<&HookSpec>) =
-        HOOKS.iter().partition(|hook| has_hook(&btf, hook));
-    for hook in missing
-        .iter()
-        .filter(|hook| hook.presence == Presence::Required)
+    let missing = |route: Route| missing(&btf, route);
+    // The first route on which nothing is missing; where there is none, what the last one lacks.
+    let routes = choice.candidates();
+    let usable = routes.iter().find(|route| missing(**route).is_empty());
+    if usable.is_none()
+        && let Some(route) = routes.last()
     {
-        problems.push(Problem::fatal(
-            ProblemKind::Unavailable,
-            format!("attaching to {}", hook.target),
-            format!("the kernel's BTF has no `{}`", hook.btf_name()),
-            "use a kernel of 5.11 or later, built with CONFIG_BPF_LSM=y",
-        ));
+        problems.extend(missing(*route));
     }
-    there
-        .into_iter()
+    let there = |hook: &&HookSpec| usable.is_some_and(|route| hook.is_in(&btf, *route));
+    HOOKS
+        .iter()
+        .filter(there)
         .map(|hook| hook.program.to_owned())
+        .collect()
+}
+
+/// A problem for each required hook that the kernel does not have.
+pub(super) fn missing(btf: &Btf, route: Route) -> Vec<Problem> {
+    let required = |hook: &&HookSpec| hook.presence == Presence::Required;
+    HOOKS
+        .iter()
+        .filter(required)
+        .filter(|hook| !hook.is_in(btf, route))
+        .map(|hook| {
+            Problem::fatal(
+                ProblemKind::Unavailable,
+                format!("attaching to {} (route {route})", hook.target),
+                format!("the kernel's BTF has no `{}`", hook.btf_type(route).1),
+                "use a kernel of 5.10 or later, built with CONFIG_DEBUG_INFO_BTF=y and CONFIG_SECURITY=y",
+            )
+        })
         .collect()
 }
 
@@ -187,15 +170,6 @@ pub(super) fn unusable_btf(error: &BtfError) -> Problem {
         error,
         "report this kernel to the maintainers of dbguard with the output of `uname -a`",
     )
-}
-
-/// Whether the kernel has a hook.
-pub(super) fn has_hook(btf: &Btf, hook: &HookSpec) -> bool {
-    let kind = match hook.attach {
-        Attach::Lsm | Attach::Function => Kind::Function,
-        Attach::Tracepoint => Kind::Typedef,
-    };
-    btf.has(kind, &hook.btf_name())
 }
 
 /// The bracketed word of `none [integrity] confidentiality`.

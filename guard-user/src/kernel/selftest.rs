@@ -1,16 +1,13 @@
-//! Proof that the guard refuses: the canary is attacked, see [`guard_abi::canary`].
+//! Proof that the guard refuses: each hook that can be attacked without harm is attacked, see
+//! [`guard_abi::canary`].
 
-use std::fs::{self, File};
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-
-use guard_abi::{DeviceClass, DeviceEntry, canary, dev, device_flag};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, openat};
+use guard_abi::{DeviceClass, DeviceEntry, canary as target, device_flag};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use serde::{Deserialize, Serialize};
 
+use super::canary::{Attack, Made};
 use super::guard::Guard;
+use super::hooks::{Exercise, HOOKS, HookSpec, Presence};
 use super::problem::Result;
 
 /// How one attack went.
@@ -21,129 +18,144 @@ pub enum TestOutcome {
     Refused,
     /// Let through, or refused by something else. The host is not guarded by this hook.
     NotRefused(String),
-    /// The attack could not be made.
+    /// The attack was not made.
     NotTried(String),
 }
 
-/// Outcome of [`Guard::self_test`].
+/// The attack on one hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookTest {
+    /// The hook.
+    pub hook: String,
+    /// How it went.
+    pub outcome: TestOutcome,
+}
+
+/// Outcome of [`Guard::self_test`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelfTest {
-    /// Opening a protected block device for writing.
-    pub file_open: TestOutcome,
-    /// An unlisted ioctl on a block device.
-    pub file_ioctl: TestOutcome,
+    /// Each hook, in the order of [`HOOKS`].
+    pub hooks: Vec<HookTest>,
 }
 
 impl SelfTest {
-    /// The guard was seen to refuse, and nothing was seen to pass. A host without any block
-    /// device has nothing to try an ioctl on.
+    /// The guard was seen to refuse, and nothing was seen to pass. Where an attack cannot be made
+    /// (a host without any block device has nothing to try an ioctl on), that is no failure, as
+    /// long as opening the canary was refused: that attack needs nothing of the host.
     pub fn passed(&self) -> bool {
-        self.file_open == TestOutcome::Refused
-            && !matches!(self.file_ioctl, TestOutcome::NotRefused(_))
+        self.outcome("file_open") == Some(&TestOutcome::Refused) && self.failures().is_empty()
+    }
+
+    /// How the attack on a hook went.
+    pub fn outcome(&self, hook: &str) -> Option<&TestOutcome> {
+        let test = self.hooks.iter().find(|test| test.hook == hook)?;
+        Some(&test.outcome)
+    }
+
+    /// Hooks that did not refuse, each with what happened instead.
+    pub fn failures(&self) -> Vec<String> {
+        let failed = |test: &HookTest| match &test.outcome {
+            TestOutcome::NotRefused(why) => Some(format!("{}: {why}", test.hook)),
+            TestOutcome::NotTried(why) if test.hook == "file_open" => {
+                Some(format!("{}: not tried: {why}", test.hook))
+            }
+            TestOutcome::Refused | TestOutcome::NotTried(_) => None,
+        };
+        self.hooks.iter().filter_map(failed).collect()
     }
 }
 
 impl Guard {
-    /// Attacks the canary: opens a block device that cannot exist for writing, and sends an ioctl
-    /// that no driver knows to one that does. Changes nothing, makes no event, and needs neither
-    /// an armed host nor enforce mode.
+    /// Attacks the canary through every hook that can be exercised without harm. Changes nothing,
+    /// makes no event, and needs neither an armed host nor enforce mode.
     pub fn self_test(&self) -> Result<SelfTest> {
+        self.set_canary()?;
+        let status = self.links_intact()?.hooks;
+        let absent = |hook: &HookSpec| {
+            let of = |status: &&super::HookStatus| status.name == hook.program;
+            status.iter().find(of).is_some_and(|hook| !hook.attached)
+        };
+        let mut hooks = Vec::with_capacity(HOOKS.len());
+        for hook in HOOKS {
+            let outcome = match hook.exercise {
+                // A required one that is missing is attacked all the same.
+                _ if absent(hook) && hook.presence != Presence::Required => {
+                    TestOutcome::NotTried("it is not attached".to_owned())
+                }
+                Exercise::Attack(attack) => self.attack(attack)?,
+                Exercise::NotTried(why) => TestOutcome::NotTried(why.to_owned()),
+            };
+            hooks.push(HookTest {
+                hook: hook.program.to_owned(),
+                outcome,
+            });
+        }
+        Ok(SelfTest { hooks })
+    }
+
+    fn set_canary(&self) -> Result<()> {
         let entry = DeviceEntry {
             class: DeviceClass::Protected as u32,
             flags: device_flag::CANARY,
             ..DeviceEntry::default()
         };
-        self.maps.devices.set(&canary::DEVICE, &entry)?;
-        let file_open = self.attack(open_canary)?;
-        let file_ioctl = self.attack(ioctl_canary)?;
-        Ok(SelfTest {
-            file_open,
-            file_ioctl,
-        })
+        self.maps.devices.set(&target::DEVICE, &entry)
+    }
+
+    /// The one attack that needs nothing of the host.
+    pub(super) fn attack_open(&self) -> Result<TestOutcome> {
+        self.set_canary()?;
+        self.attack(super::canary::open)
     }
 
     /// The refusal counts when it is `EPERM` and the guard's own counter has moved with it.
-    fn attack(&self, attack: fn() -> Attack) -> Result<TestOutcome> {
+    fn attack(&self, attack: Attack) -> Result<TestOutcome> {
         let before = self.counters()?.canary;
-        let attacked = attack();
+        let made = attack();
         let counted = self.counters()?.canary > before;
-        Ok(match attacked {
-            Attack::Made(Err(Errno::PERM)) if counted => TestOutcome::Refused,
-            Attack::Made(Err(Errno::PERM)) => {
+        Ok(match made {
+            Made::Answered(Err(Errno::PERM)) if counted => TestOutcome::Refused,
+            Made::Answered(Err(Errno::PERM)) => {
                 TestOutcome::NotRefused("refused, but not by the guard".to_owned())
             }
-            Attack::Made(Err(error)) => TestOutcome::NotRefused(error.to_string()),
-            Attack::Made(Ok(())) => TestOutcome::NotRefused("it succeeded".to_owned()),
-            Attack::Impossible(why) => TestOutcome::NotTried(why),
+            Made::Answered(Err(error)) => TestOutcome::NotRefused(error.to_string()),
+            Made::Answered(Ok(())) => TestOutcome::NotRefused("it succeeded".to_owned()),
+            Made::Impossible(why) => TestOutcome::NotTried(why),
         })
     }
 }
 
-enum Attack {
-    Made(std::result::Result<(), Errno>),
-    Impossible(String),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Makes a node of the canary on a file system of its own and opens it for writing. The file
-/// system is never attached to a directory: nobody else can see the node, and mount options of
-/// the host (`nodev`) do not apply.
-fn open_canary() -> Attack {
-    let node = match private_file_system() {
-        Ok(root) => root,
-        Err(error) => return Attack::Impossible(format!("mounting a private tmpfs: {error}")),
-    };
-    let number = canary::DEVICE.dev;
-    let number = rustix::fs::makedev(dev::major(number), dev::minor(number));
-    let mode = Mode::RUSR | Mode::WUSR;
-    if let Err(error) = mknodat(&node, "canary", FileType::BlockDevice, mode, number) {
-        return Attack::Impossible(format!("making a device node: {error}"));
-    }
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Attack::Made(openat(&node, "canary", flags, Mode::empty()).map(drop))
-}
-
-fn private_file_system() -> rustix::io::Result<OwnedFd> {
-    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_create(&context)?;
-    fsmount(
-        &context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::empty(),
-    )
-}
-
-/// Sends the canary's ioctl to the first block device that can be opened for reading.
-fn ioctl_canary() -> Attack {
-    let device = match any_block_device() {
-        Ok(Some(device)) => device,
-        Ok(None) => return Attack::Impossible("there is no block device to try it on".to_owned()),
-        Err(error) => return Attack::Impossible(format!("looking for a block device: {error}")),
-    };
-    // SAFETY: the command takes no argument (`_IO`), the descriptor is open, and no driver knows
-    // the number, so nothing reads or writes memory of ours.
-    let result = unsafe { libc::ioctl(device.as_raw_fd(), libc::c_ulong::from(canary::IOCTL), 0) };
-    if result >= 0 {
-        return Attack::Made(Ok(()));
-    }
-    let error = io::Error::last_os_error();
-    Attack::Made(Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)))
-}
-
-/// Opens for reading, without waiting, never a removable one: opening those can load a medium.
-fn any_block_device() -> io::Result<Option<OwnedFd>> {
-    for entry in fs::read_dir("/sys/block")? {
-        let entry = entry?;
-        let removable = fs::read_to_string(entry.path().join("removable")).unwrap_or_default();
-        let size = fs::read_to_string(entry.path().join("size")).unwrap_or_default();
-        if removable.trim() != "0" || size.trim() == "0" {
-            continue;
-        }
-        // `!` stands for `/` in sysfs names.
-        let name = entry.file_name().to_string_lossy().replace('!', "/");
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        if let Ok(device) = openat(CWD, format!("/dev/{name}"), flags, Mode::empty()) {
-            return Ok(Some(File::from(device).into()));
+    fn test(outcomes: &[(&str, TestOutcome)]) -> SelfTest {
+        let hooks = outcomes.iter().map(|(hook, outcome)| HookTest {
+            hook: (*hook).to_owned(),
+            outcome: outcome.clone(),
+        });
+        SelfTest {
+            hooks: hooks.collect(),
         }
     }
-    Ok(None)
+
+    #[test]
+    fn one_hook_that_lets_through_is_a_failure() {
+        let not_tried = || TestOutcome::NotTried("no device".into());
+        let passed = || TestOutcome::NotRefused("it succeeded".into());
+        let open = ("file_open", TestOutcome::Refused);
+        assert!(test(&[open.clone(), ("file_ioctl", not_tried())]).passed());
+        assert!(test(&[open.clone(), ("file_ioctl", TestOutcome::Refused)]).passed());
+        let failed = test(&[open, ("uring_cmd", passed())]);
+        assert!(!failed.passed());
+        assert_eq!(failed.failures(), ["uring_cmd: it succeeded"]);
+    }
+
+    #[test]
+    fn nothing_tried_proves_nothing() {
+        assert!(!SelfTest::default().passed());
+        let idle = test(&[("file_open", TestOutcome::NotTried("no tmpfs".into()))]);
+        assert!(!idle.passed());
+        assert_eq!(idle.failures().len(), 1);
+    }
 }

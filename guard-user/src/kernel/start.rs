@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::guard::{self, Guard};
 use super::hooks::HookStatus;
 use super::problem::{Problem, ProblemKind, StartError};
+use super::route::{self, Route};
 use super::{object, pin, probe};
 
 /// Hidden verb by which this binary loads the kernel half in a process of its own.
@@ -20,8 +21,10 @@ pub struct LoadReport {
     pub adopted: bool,
     /// The maps were there before: host state, devices and events of an earlier controller.
     pub maps_kept: bool,
-    /// How the programs are attached. This version knows `lsm`.
-    pub route: String,
+    /// How the programs of the security hooks are attached.
+    pub route: Route,
+    /// Why in this way.
+    pub route_why: String,
     /// Each hook.
     pub hooks: Vec<HookStatus>,
     /// Kernel release and machine.
@@ -48,19 +51,29 @@ fn adoptable() -> Result<Option<LoadReport>, StartError> {
     if !object::is_built_in() {
         return Ok(None);
     }
-    let set = pin::link_set(&object::digest());
-    if !set.is_dir() {
-        return Ok(None);
+    let choice = route::choose();
+    for route in choice.candidates() {
+        let set = pin::link_set(&object::digest(), *route);
+        if !set.is_dir() {
+            continue;
+        }
+        let hooks = guard::set_status(&set);
+        if hooks.iter().any(HookStatus::is_hole) {
+            continue;
+        }
+        remove_other_sets(&set)?;
+        return Ok(Some(report(true, true, *route, choice.why, hooks)));
     }
-    let hooks = guard::set_status(&set);
-    if hooks.iter().any(HookStatus::is_hole) {
-        return Ok(None);
-    }
-    remove_other_sets(&set)?;
-    Ok(Some(report(true, true, hooks)))
+    Ok(None)
 }
 
-pub(super) fn report(adopted: bool, maps_kept: bool, hooks: Vec<HookStatus>) -> LoadReport {
+pub(super) fn report(
+    adopted: bool,
+    maps_kept: bool,
+    route: Route,
+    route_why: String,
+    hooks: Vec<HookStatus>,
+) -> LoadReport {
     let uname = rustix::system::uname();
     let kernel = format!(
         "{} {}",
@@ -70,7 +83,8 @@ pub(super) fn report(adopted: bool, maps_kept: bool, hooks: Vec<HookStatus>) -> 
     LoadReport {
         adopted,
         maps_kept,
-        route: "lsm".to_owned(),
+        route,
+        route_why,
         hooks,
         kernel,
     }

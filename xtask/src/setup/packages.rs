@@ -29,6 +29,15 @@ const WANTS: &[Want] = &[
         "linking Rust programs",
         Need::Build,
     ),
+    want("make", "make", "libbpf", Need::Build),
+    want("pkg-config", "pkg-config", "libbpf", Need::Build),
+    want(
+        "libelf-dev",
+        "/usr/include/gelf.h",
+        "libbpf, which reads the BPF object with it",
+        Need::Build,
+    ),
+    want("zlib1g-dev", "/usr/include/zlib.h", "libelf", Need::Build),
     want(
         "qemu-system-x86",
         "qemu-system-x86_64",

@@ -1,0 +1,115 @@
+//! Loading by aya: the route of BPF LSM.
+
+use std::error::Error;
+use std::path::Path;
+
+use aya::programs::links::FdLink;
+use aya::programs::{BtfTracePoint, FEntry, Lsm, Program, ProgramError};
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use guard_abi::maps as names;
+
+use super::hooks::{Attach, HOOKS, HookSpec, Presence};
+use super::load::{Loaded, Plan, internal, refused};
+use super::problem::Problem;
+use super::{object, pin};
+
+/// Programs in aya's hands.
+pub(super) struct Programs(Ebpf);
+
+/// Loads the object: maps (the pinned ones where they are there), then every program that this
+/// kernel has a hook for.
+pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
+    let mut loader = EbpfLoader::new();
+    // Asked for by aya when a program is refused, not before.
+    loader.verifier_log_level(VerifierLogLevel::DEBUG);
+    for name in names::PINNED {
+        loader.map_pin_path(name, pin::map(name));
+    }
+    for (symbol, value) in plan.constants {
+        loader.override_global(symbol, value, true);
+    }
+    // Only an object with the feature `diag` has it.
+    let diagnostics = diagnostic_level();
+    loader.override_global("AYA_LOG_LEVEL", &diagnostics, false);
+    let mut ebpf = loader
+        .load(object::OBJECT)
+        .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
+    let kernel = aya::Btf::from_sys_fs()
+        .map_err(|error| internal("reading the kernel's type information", chain(&error)))?;
+    for hook in HOOKS {
+        if !plan.has(hook) {
+            continue;
+        }
+        match load_program(&mut ebpf, hook, &kernel) {
+            Ok(()) => {}
+            Err(_) if hook.presence == Presence::Convenience => {}
+            Err(error) => return Err(refused(hook, "loading", &chain(&error))),
+        }
+    }
+    Ok(Programs(ebpf))
+}
+
+/// Level of the programs' own diagnostics, for an object that has any: `DBGUARD_DIAG=4` is debug,
+/// 0 (nothing) where it is not set. They are read with `examples/guard.rs log`.
+fn diagnostic_level() -> u8 {
+    std::env::var("DBGUARD_DIAG")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(0)
+}
+
+fn load_program(ebpf: &mut Ebpf, hook: &HookSpec, btf: &aya::Btf) -> Result<(), ProgramError> {
+    let program = program(ebpf, hook)?;
+    match hook.attach {
+        Attach::Security => <&mut Lsm>::try_from(program)?.load(hook.target, btf),
+        Attach::Tracepoint => <&mut BtfTracePoint>::try_from(program)?.load(hook.target, btf),
+        Attach::Function => <&mut FEntry>::try_from(program)?.load(hook.target, btf),
+    }
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, hook: &HookSpec) -> Result<&'a mut Program, ProgramError> {
+    ebpf.program_mut(hook.program)
+        .ok_or(ProgramError::NotLoaded)
+}
+
+impl Loaded for Programs {
+    fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String> {
+        let link = attach(&mut self.0, hook).map_err(|error| chain(&error))?;
+        link.pin(pin)
+            .map(drop)
+            .map_err(|error| format!("pinning {}: {}", pin.display(), chain(&error)))
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, hook: &HookSpec) -> Result<FdLink, ProgramError> {
+    let program = program(ebpf, hook)?;
+    Ok(match hook.attach {
+        Attach::Security => {
+            let program = <&mut Lsm>::try_from(program)?;
+            let id = program.attach()?;
+            program.take_link(id)?.into()
+        }
+        Attach::Tracepoint => {
+            let program = <&mut BtfTracePoint>::try_from(program)?;
+            let id = program.attach()?;
+            program.take_link(id)?.into()
+        }
+        Attach::Function => {
+            let program = <&mut FEntry>::try_from(program)?;
+            let id = program.attach()?;
+            program.take_link(id)?.into()
+        }
+    })
+}
+
+/// An error with its causes; the verifier's log is in one of them.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
