@@ -4,17 +4,11 @@
 //! refused on every device that is not known to be free, unless the subject is a program whose
 //! work on exactly this kind of device keeps the database alive.
 
-use guard_abi::{Decision, DeviceClass, Op, PassthroughKind, Reason, device_flag, tool_grant};
+use guard_abi::{
+    Decision, DeviceClass, Handling, Op, PassthroughKind, Policy, Reason, device_flag, tool_grant,
+};
 
 use crate::command::Command;
-
-/// Bit of an operation class in [`guard_abi::Policy::enforced_ops`].
-pub const fn op_bit(op: Op) -> u32 {
-    1 << (op as u32)
-}
-
-/// `enforced_ops` of a host in enforce mode.
-pub const ALL_OPS: u32 = u32::MAX;
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +64,7 @@ pub enum Act {
 /// The outcome, before the mode is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// `Allow`, `Deny`, `WouldDeny` or `Record`.
+    /// `Allow`, `Deny` or `Record`; under a policy also `WouldDeny` or `Allowed`.
     pub decision: Decision,
     /// Why, where it is not `Allow`.
     pub reason: Reason,
@@ -104,15 +98,24 @@ impl Verdict {
         }
     }
 
-    /// The same verdict under a mode: an operation class that is not enforced is observed.
+    /// The same verdict under a policy: a refusal of a class that is not to be refused becomes a
+    /// record. What is done about the operation is the only difference.
     #[must_use]
-    pub const fn under(self, enforced_ops: u32) -> Self {
-        match self.decision {
-            Decision::Deny if enforced_ops & op_bit(self.op) == 0 => Self {
+    #[inline(always)]
+    pub const fn under(self, policy: &Policy) -> Self {
+        if !matches!(self.decision, Decision::Deny) {
+            return self;
+        }
+        match policy.handling(self.op) {
+            Handling::Refuse => self,
+            Handling::Observe => Self {
                 decision: Decision::WouldDeny,
                 ..self
             },
-            _ => self,
+            Handling::Allow => Self {
+                decision: Decision::Allowed,
+                ..self
+            },
         }
     }
 }

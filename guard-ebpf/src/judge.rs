@@ -34,12 +34,7 @@ pub const fn is_device(mode: u16) -> bool {
 /// enforcing everything.
 #[inline(always)]
 pub fn enforcing() -> Option<Policy> {
-    let everything = Policy {
-        released_gen: guard_abi::RELEASED_NEVER,
-        enforced_ops: u32::MAX,
-        dm_major: 0,
-    };
-    let policy = POLICY.get(0).copied().unwrap_or(everything);
+    let policy = POLICY.get(0).copied().unwrap_or(Policy::STRICTEST);
     let arm_gen = ARM.get(ArmWord::ArmGen as u32).copied().unwrap_or(0);
     (arm_gen != policy.released_gen).then_some(policy)
 }
@@ -293,7 +288,7 @@ struct Told {
 /// Applies the mode, tells, and returns. A refusal stands whether or not it can be told.
 #[inline(always)]
 fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) -> i64 {
-    let verdict = verdict.under(policy.enforced_ops);
+    let verdict = verdict.under(policy);
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }

@@ -119,7 +119,7 @@ fn conclude(
     dentry: Dentry,
     done: Done,
 ) -> i64 {
-    let verdict = verdict.under(policy.enforced_ops);
+    let verdict = verdict.under(policy);
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
@@ -149,7 +149,7 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
     let Some(policy) = judge::enforcing() else {
         return ALLOW;
     };
-    let verdict = decide(judge::subject()).under(policy.enforced_ops);
+    let verdict = decide(judge::subject()).under(&policy);
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }

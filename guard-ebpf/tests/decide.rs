@@ -1,11 +1,12 @@
 //! The decision, over its whole domain: every class, flag that matters, grant, access and kind of
 //! node, and every command, against the rules restated one by one.
 
-use guard_abi::{Decision, DeviceClass, Op, PassthroughKind, Reason, device_flag, tool_grant};
-use guard_ebpf::command::Command;
-use guard_ebpf::decide::{
-    ALL_OPS, Access, Act, Driver, Object, Subject, Verdict, decide, is_plainly_free, op_bit,
+use guard_abi::{
+    Decision, DeviceClass, Handling, Mode, Op, PassthroughKind, Policy, Reason, device_flag,
+    tool_grant,
 };
+use guard_ebpf::command::Command;
+use guard_ebpf::decide::{Access, Act, Driver, Object, Subject, Verdict, decide, is_plainly_free};
 
 /// Each grant with the flag it holds for.
 const PAIRS: [(u32, u32); 6] = [
@@ -333,6 +334,15 @@ fn plainly_free_devices_are_never_refused_anything() {
     }
 }
 
+/// A policy with the bits of these classes set in the two words.
+fn policy(enforced_ops: u32, allowed_ops: u32) -> Policy {
+    Policy {
+        enforced_ops,
+        allowed_ops,
+        ..Policy::STRICTEST
+    }
+}
+
 #[test]
 fn modes_differ_in_the_returned_value_alone() {
     for op in Op::ALL {
@@ -341,25 +351,56 @@ fn modes_differ_in_the_returned_value_alone() {
             reason: Reason::ProtectedDevice,
             op: *op,
         };
-        assert_eq!(denied.under(ALL_OPS), denied);
-        assert_eq!(denied.under(op_bit(*op)), denied);
-        let observed = denied.under(ALL_OPS & !op_bit(*op));
-        assert_eq!(
-            observed,
-            Verdict {
-                decision: Decision::WouldDeny,
-                ..denied
-            }
-        );
+        let becomes = |decision| Verdict { decision, ..denied };
+        for (enforced, allowed, decision) in [
+            (Policy::ALL_OPS, 0, Decision::Deny),
+            (op.bit(), 0, Decision::Deny),
+            (op.bit(), !op.bit(), Decision::Deny),
+            (Policy::ALL_OPS & !op.bit(), 0, Decision::WouldDeny),
+            (0, 0, Decision::WouldDeny),
+            (Policy::ALL_OPS, op.bit(), Decision::Allowed),
+            (0, Policy::ALL_OPS, Decision::Allowed),
+        ] {
+            let policy = policy(enforced, allowed);
+            assert_eq!(
+                denied.under(&policy),
+                becomes(decision),
+                "{op:?} {policy:?}"
+            );
+        }
         for decision in [Decision::Allow, Decision::Record] {
-            let verdict = Verdict { decision, ..denied };
-            assert_eq!(verdict.under(0), verdict);
+            for policy in [policy(0, 0), policy(0, u32::MAX), Policy::STRICTEST] {
+                assert_eq!(becomes(decision).under(&policy), becomes(decision));
+            }
         }
     }
 }
 
 #[test]
+fn each_class_is_handled_by_itself() {
+    for one in Op::ALL {
+        for (policy, handling, rest) in [
+            (policy(!one.bit(), 0), Handling::Observe, Handling::Refuse),
+            (
+                policy(u32::MAX, one.bit()),
+                Handling::Allow,
+                Handling::Refuse,
+            ),
+            (policy(one.bit(), 0), Handling::Refuse, Handling::Observe),
+        ] {
+            for op in Op::ALL {
+                let wanted = if op == one { handling } else { rest };
+                assert_eq!(policy.handling(*op), wanted, "{op:?} beside {one:?}");
+            }
+        }
+        assert_eq!(policy(!one.bit(), 0).mode(), Mode::Enforce);
+        assert_eq!(policy(one.bit(), 0).mode(), Mode::Observe);
+    }
+}
+
+#[test]
 fn each_operation_has_a_bit_of_its_own() {
-    let bits: u32 = Op::ALL.iter().map(|op| op_bit(*op)).sum();
+    let bits: u32 = Op::ALL.iter().map(|op| op.bit()).sum();
     assert_eq!(bits.count_ones() as usize, Op::ALL.len());
+    assert_eq!(bits & Policy::ENFORCE, 0, "the mode has a bit of its own");
 }

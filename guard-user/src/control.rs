@@ -4,6 +4,7 @@
 //! is on the other side is known by `SO_PEERCRED`. Reading the state is open to every user of the
 //! host, so that automation can ask without privilege; changing it is root's.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -116,6 +117,12 @@ pub struct Status {
     pub protection: Protection,
     /// `observe` or `enforce`.
     pub mode: String,
+    /// What becomes of each operation class: `refuse`, `observe` or `allow`.
+    #[serde(default)]
+    pub ops: BTreeMap<String, String>,
+    /// Those of them that differ from the mode.
+    #[serde(default)]
+    pub ops_set: BTreeMap<String, String>,
     /// `idle`, `armed` or `held`.
     pub state: String,
     /// Enforcement route: `lsm`, `fmod_ret`, or `none`.

@@ -1,9 +1,12 @@
 //! The status of a host whose controller does not answer: what is loaded in the kernel.
 
+use std::collections::BTreeMap;
+
 use guard_abi::{DeviceClass, Engine, maps};
 
 use crate::audit::record::Database;
 use crate::cli::exit::{Exit, Failure};
+use crate::config::Modes;
 use crate::control::{AuditStatus, Device, DeviceCounts, Problem, Protection, Status};
 use crate::kernel::{self, Guard, pin};
 use crate::state::HostState;
@@ -17,6 +20,8 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         controller: false,
         protection: Protection::Unprotected,
         mode: "unknown".to_owned(),
+        ops: BTreeMap::new(),
+        ops_set: BTreeMap::new(),
         state: "unknown".to_owned(),
         route: "none".to_owned(),
         route_why: String::new(),
@@ -64,12 +69,10 @@ fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()>
         status.route = route.to_string();
     }
     let policy = guard.policy()?;
-    let mode = if policy.enforced_ops == 0 {
-        "observe"
-    } else {
-        "enforce"
-    };
-    mode.clone_into(&mut status.mode);
+    let modes = Modes::of_policy(&policy);
+    modes.mode().as_str().clone_into(&mut status.mode);
+    status.ops = modes.all();
+    status.ops_set = modes.exceptions();
     let critical: Vec<_> = guard
         .tasks()?
         .into_iter()

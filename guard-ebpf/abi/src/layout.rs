@@ -11,7 +11,7 @@ use crate::{
 const _: () = {
     assert!(size_of::<DeviceKey>() == 8);
     assert!(size_of::<DeviceEntry>() == 24 && align_of::<DeviceEntry>() == 8);
-    assert!(size_of::<Policy>() == 16);
+    assert!(size_of::<Policy>() == 24);
     assert!(size_of::<TaskEntry>() == 16);
     assert!(size_of::<EngineName>() == 16);
     assert!(size_of::<ExeId>() == 16);

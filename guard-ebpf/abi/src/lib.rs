@@ -28,7 +28,7 @@ pub use file::{
     FILE_NAME_BYTES, FileAct, FileId, FileName, FileRule, FileSystem, NAMED_FILES, NameScope,
     NamedFile, PlaceEntry, PlaceKind, place_id,
 };
-pub use state::{ArmWord, Mode, Policy, RELEASED_NEVER};
+pub use state::{ArmWord, Handling, Mode, Policy, RELEASED_NEVER};
 pub use task::{
     ArgumentName, ArgumentRole, Engine, EngineName, ExeId, TaskEntry, ToolRule, VerbKey, VerbRule,
     tool_grant, verb_source,

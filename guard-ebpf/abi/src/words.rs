@@ -61,6 +61,15 @@ words! {
     }
 }
 
+impl Op {
+    /// The bit of this class in [`crate::Policy::enforced_ops`] and
+    /// [`crate::Policy::allowed_ops`].
+    #[inline]
+    pub const fn bit(self) -> u32 {
+        1 << (self as u32)
+    }
+}
+
 words! {
     /// What an operation was done to.
     ObjectKind {
@@ -82,10 +91,12 @@ words! {
         Allow = 0 => "allow",
         /// Refused with `EPERM`.
         Deny = 1 => "deny",
-        /// Would have been refused; the mode is observe.
+        /// Would have been refused; its class is observed, by itself or by the mode.
         WouldDeny = 2 => "would-deny",
         /// Allowed on a protected object, and worth a line in the log.
         Record = 3 => "record",
+        /// Would have been refused; the configuration allows operations of this class.
+        Allowed = 4 => "allowed",
     }
 }
 

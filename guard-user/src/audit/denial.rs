@@ -12,7 +12,7 @@ pub struct EventKey(pub u64, pub u32, pub u32);
 /// An operation that was refused, would have been refused, or is worth a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Denial {
-    /// `deny`, `would-deny` or `record`.
+    /// `deny`, `would-deny`, `record` or `allowed`.
     pub decision: String,
     /// Reason code.
     pub reason: String,

@@ -1,5 +1,7 @@
 //! What a record holds. Field names are an interface: they may be added to, not changed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
@@ -47,8 +49,8 @@ pub enum Body {
     Denial(Box<Denial>),
     /// The host state changed.
     State(Change),
-    /// The mode changed.
-    Mode(Change),
+    /// The mode, or what becomes of an operation class, changed.
+    Mode(ModeChange),
     /// The controller started.
     Start(Start),
     /// The controller stopped; the kernel half goes on.
@@ -76,6 +78,23 @@ pub struct Change {
     pub from: String,
     /// After.
     pub to: String,
+    /// Why.
+    pub why: String,
+}
+
+/// From one mode to another, with the operation classes that differ from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeChange {
+    /// Mode before.
+    pub from: String,
+    /// Mode after.
+    pub to: String,
+    /// Operation classes that were handled otherwise before: class to handling.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from_ops: BTreeMap<String, String>,
+    /// Operation classes that are handled otherwise after.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub to_ops: BTreeMap<String, String>,
     /// Why.
     pub why: String,
 }

@@ -10,8 +10,11 @@ use super::exit::{Exit, Failure};
 use super::{Output, text};
 use crate::audit::log_path;
 use crate::audit::names::printable;
-use crate::audit::record::{Body, Change, CriticalProcess, Denial, Mark, Record, Release, Start};
+use crate::audit::record::{
+    Body, Change, CriticalProcess, Denial, Mark, ModeChange, Record, Release, Start,
+};
 use crate::audit::tail::{Follower, last_lines};
+use crate::config::describe;
 
 /// Read the audit log
 #[derive(Debug, clap::Subcommand)]
@@ -121,7 +124,7 @@ fn sentence(record: &Record) -> String {
     let (label, text) = match &record.body {
         Body::Denial(denial) => ("denial", refusal(record, denial)),
         Body::State(change) => ("state", changed(change)),
-        Body::Mode(change) => ("mode", changed(change)),
+        Body::Mode(change) => ("mode", mode_changed(change)),
         Body::Start(start) => ("start", started(start)),
         Body::Stop(stop) => ("stop", stop.why.clone()),
         Body::Process(process) => ("process", server(process)),
@@ -156,6 +159,12 @@ fn sentence(record: &Record) -> String {
 
 fn changed(change: &Change) -> String {
     format!("{} -> {}: {}", change.from, change.to, change.why)
+}
+
+fn mode_changed(change: &ModeChange) -> String {
+    let from = describe(&change.from, &change.from_ops);
+    let to = describe(&change.to, &change.to_ops);
+    format!("{from} -> {to}: {}", change.why)
 }
 
 fn started(start: &Start) -> String {
@@ -205,6 +214,7 @@ fn refusal(record: &Record, denial: &Denial) -> String {
     let word = match denial.decision.as_str() {
         "deny" => "refused",
         "would-deny" => "observed",
+        "allowed" => "allowed",
         _ => "noted",
     };
     let times = if denial.count > 1 {

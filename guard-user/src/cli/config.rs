@@ -25,18 +25,14 @@ pub fn run(verb: &Verb) -> Result<Output, Failure> {
             if files.is_empty() {
                 format!(
                     "no settings; built-in defaults hold: mode {}\n",
-                    config.mode.as_str()
+                    config.modes()
                 )
             } else {
                 let files: Vec<_> = files
                     .iter()
                     .map(|file| file.display().to_string())
                     .collect();
-                format!(
-                    "good: mode {}, from {}\n",
-                    config.mode.as_str(),
-                    files.join(", ")
-                )
+                format!("good: mode {}, from {}\n", config.modes(), files.join(", "))
             }
         }
         Verb::Show { origin: false } => config.to_string(),

@@ -2,6 +2,7 @@ use super::devices::first_reason;
 use super::exit::{Exit, Failure, unexpected};
 use super::{Output, text};
 use crate::audit::names::printable;
+use crate::config::describe;
 use crate::control::{Answer, ControlError, Protection, Request, Status, ask};
 use crate::standing;
 
@@ -53,7 +54,9 @@ fn show(status: &Status) -> String {
     };
     let mut text = format!(
         "dbguard on {}: {word}, {}, mode {}\n",
-        status.host, status.state, status.mode
+        status.host,
+        status.state,
+        describe(&status.mode, &status.ops_set)
     );
     let attached = status.hooks.iter().filter(|hook| hook.attached).count();
     let mut rows = vec![row(

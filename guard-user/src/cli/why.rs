@@ -75,7 +75,7 @@ fn last() -> Result<(Record, &'static str), Failure> {
 }
 
 fn is_refusal(denial: &Denial) -> bool {
-    denial.decision != "record"
+    matches!(denial.decision.as_str(), "deny" | "would-deny")
 }
 
 fn find(wanted: impl FnMut(&Record) -> bool) -> Result<Option<Record>, Failure> {
@@ -106,10 +106,10 @@ fn explain(record: &Record, denial: &Denial) -> String {
         ", before this boot".to_owned()
     };
     let id = record.event.as_deref().unwrap_or("-");
-    let mut rows: Vec<(&str, String)> = vec![("what", what(denial))];
+    let mut rows: Vec<(&str, String)> = vec![("what", what(record, denial))];
     rows.push(("who", who(denial)));
     rows.push(("why", why(denial)));
-    rows.push(("", background(record, denial).to_owned()));
+    rows.push(("", background(record, denial)));
     for (at, step) in next_steps(record, denial).into_iter().enumerate() {
         rows.push((if at == 0 { "now" } else { "" }, step));
     }
@@ -124,11 +124,21 @@ fn explain(record: &Record, denial: &Denial) -> String {
     )
 }
 
-fn what(denial: &Denial) -> String {
+fn what(record: &Record, denial: &Denial) -> String {
     let verb = match denial.decision.as_str() {
-        "deny" => "was refused",
-        "would-deny" => "would have been refused (mode observe), and was let through",
-        _ => "was let through and noted",
+        "deny" => "was refused".to_owned(),
+        "would-deny" if record.mode == "observe" => {
+            "would have been refused (mode observe), and was let through".to_owned()
+        }
+        "would-deny" => format!(
+            "would have been refused ({} is observed), and was let through",
+            denial.op
+        ),
+        "allowed" => format!(
+            "was let through (the configuration allows {}), and noted",
+            denial.op
+        ),
+        _ => "was let through and noted".to_owned(),
     };
     let how = match (&denial.command, &denial.open) {
         (Some(command), _) => {
@@ -229,14 +239,21 @@ fn why(denial: &Denial) -> String {
     text
 }
 
-fn background(record: &Record, denial: &Denial) -> &'static str {
-    match (denial.reason.as_str(), record.state.as_str()) {
-        (_, "held") => {
-            "A database ran on this host and its data is still here, so dbguard refuses whatever could destroy it."
+fn background(record: &Record, denial: &Denial) -> String {
+    let here = match record.state.as_str() {
+        "held" => "A database ran on this host and its data is still here",
+        _ => "A database runs on this host",
+    };
+    let op = &denial.op;
+    match (denial.decision.as_str(), record.state.as_str()) {
+        ("allowed", _) => format!("{here}, but the configuration allows {op} on it."),
+        ("would-deny", _) => {
+            format!("{here}. dbguard watches {op} on it and refuses it once it is enforced.")
         }
-        _ => {
-            "A database runs on this host, so dbguard refuses whatever could destroy the disks under it or the running system."
-        }
+        (_, "held") => format!("{here}, so dbguard refuses whatever could destroy it."),
+        _ => format!(
+            "{here}, so dbguard refuses whatever could destroy the disks under it or the running system."
+        ),
     }
 }
 

@@ -85,3 +85,44 @@ fn commands_have_names_and_nothing_escapes() {
         "{text:?}"
     );
 }
+
+/// A person who reads of an operation that was let through must see that, and why it was.
+#[test]
+fn what_was_let_through_says_so() {
+    let said = |mode: &str, decision: &str| {
+        let denial = Denial {
+            decision: decision.into(),
+            op: "remap".into(),
+            ..denial()
+        };
+        let record = Record {
+            mode: mode.into(),
+            ..record(denial.clone())
+        };
+        explain(&record, &denial)
+    };
+    for (mode, decision, words) in [
+        (
+            "observe",
+            "would-deny",
+            "would have been refused (mode observe), and was let through",
+        ),
+        (
+            "enforce",
+            "would-deny",
+            "would have been refused (remap is observed), and was let through",
+        ),
+        ("enforce", "would-deny", "refuses it once it is enforced"),
+        (
+            "enforce",
+            "allowed",
+            "was let through (the configuration allows remap), and noted",
+        ),
+        ("enforce", "record", "was let through and noted"),
+    ] {
+        let text = said(mode, decision);
+        assert!(text.contains(words), "expected {words:?} in {text}");
+        assert!(text.contains("It was not stopped."), "{text}");
+    }
+    assert!(!said("enforce", "deny").contains("let through"));
+}

@@ -5,23 +5,30 @@
 //! the order of their names. A file that does not exist is skipped; one that cannot be read or
 //! understood is an error, because a guard that silently ignores half its orders is none.
 
+mod file;
+mod modes;
 mod show;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use guard_abi::Mode;
+use guard_abi::{Handling, Mode, Op};
 use serde::Deserialize;
 use thiserror::Error;
 
-use show::{list, path_list, quote, tool_list};
+use file::{File, ModeWord};
+pub use modes::{Modes, describe};
+use show::{list, ops_list, path_list, quote, tool_list};
 
 /// What the files say, put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Record alone, or refuse.
     pub mode: Mode,
+    /// Operation classes with a handling of their own, whatever the mode.
+    pub ops: BTreeMap<Op, Handling>,
     /// Base names of further database servers, at most 15 bytes each.
     pub engine_names: Vec<String>,
     /// Paths of further database servers' executables.
@@ -43,6 +50,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             mode: Mode::Enforce,
+            ops: BTreeMap::new(),
             engine_names: Vec::new(),
             engine_executables: Vec::new(),
             tools: Vec::new(),
@@ -158,40 +166,12 @@ pub enum ConfigError {
     },
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    mode: Option<ModeWord>,
-    #[serde(default)]
-    engines: Engines,
-    #[serde(default)]
-    tools: Tools,
-    raw_devices: Option<Vec<PathBuf>>,
-    data_directories: Option<Vec<PathBuf>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Engines {
-    names: Option<Vec<String>>,
-    executables: Option<Vec<PathBuf>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Tools {
-    disabled: Option<Vec<String>>,
-    extra: Option<Vec<ExtraTool>>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ModeWord {
-    Observe,
-    Enforce,
-}
-
 impl Config {
+    /// What becomes of each operation class.
+    pub fn modes(&self) -> Modes {
+        Modes::new(self.mode, &self.ops)
+    }
+
     /// Reads the files below `root` (`/` on a host).
     pub fn read(root: &Path) -> Result<Self, ConfigError> {
         let mut config = Self::default();
@@ -221,6 +201,7 @@ impl Config {
             toml::from_str(text).map_err(|error| not_understood(file, text, &error))?;
         let File {
             mode,
+            ops,
             engines,
             tools,
             raw_devices,
@@ -232,6 +213,14 @@ impl Config {
                 ModeWord::Enforce => Mode::Enforce,
             };
             self.came_from(file, "mode", quote(self.mode.as_str()));
+        }
+        if let Some(ops) = ops {
+            let ops = ops
+                .into_iter()
+                .map(|(op, handling)| (op.0, handling.0))
+                .collect();
+            self.came_from(file, "ops", ops_list(&ops));
+            self.ops.extend(ops);
         }
         if let Some(names) = engines.names {
             for name in &names {

@@ -1,7 +1,10 @@
 //! The configuration as TOML text.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+
+use guard_abi::{Handling, Op};
 
 use super::{Config, ExtraTool};
 
@@ -15,6 +18,16 @@ impl fmt::Display for Config {
             "data_directories = {}",
             path_list(&self.data_directories)
         )?;
+        writeln!(f, "\n[ops]")?;
+        let modes = self.modes();
+        for op in Op::ALL.iter().copied() {
+            // What follows from the mode is told too, so that nobody has to work it out.
+            let (mark, handling) = match self.ops.get(&op) {
+                Some(set) => ("", *set),
+                None => ("# ", modes.handling(op)),
+            };
+            writeln!(f, "{mark}{} = {}", op.as_str(), quote(handling.as_str()))?;
+        }
         writeln!(f, "\n[engines]\nnames = {}", list(&self.engine_names))?;
         writeln!(f, "executables = {}", path_list(&self.engine_executables))?;
         writeln!(f, "\n[tools]\ndisabled = {}", list(&self.tools_disabled))?;
@@ -24,6 +37,14 @@ impl fmt::Display for Config {
 
 pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+pub(super) fn ops_list(ops: &BTreeMap<Op, Handling>) -> String {
+    let pairs: Vec<_> = ops
+        .iter()
+        .map(|(op, handling)| format!("{} = {}", op.as_str(), quote(handling.as_str())))
+        .collect();
+    format!("{{ {} }}", pairs.join(", "))
 }
 
 pub(super) fn list<T: AsRef<str>>(words: &[T]) -> String {

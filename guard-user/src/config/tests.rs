@@ -54,6 +54,7 @@ fn later_files_win_and_lists_add_up() {
 #[test]
 fn what_is_shown_can_be_read_again() {
     let text = "mode = 'observe'\nraw_devices = ['/dev/disk/by-id/x']\ndata_directories = ['/srv/my\"sql']\n\
+        [ops]\nkexec = 'allow'\nraw-write = 'refuse'\n\
         [engines]\nnames = ['mongod']\nexecutables = ['/opt/db/bin/server']\n\
         [tools]\ndisabled = ['smartctl']\nextra = [{ path = '/opt/raid/cli', grants = ['drive-query', 'lvm'] }]\n";
     let first = Config::read(host(&[("etc/dbguard/dbguard.toml", text)]).path()).expect("reads");
@@ -72,6 +73,39 @@ fn what_is_shown_can_be_read_again() {
 }
 
 #[test]
+fn later_files_win_for_each_operation_class() {
+    let root = host(&[
+        (
+            "etc/dbguard/dbguard.toml",
+            "[ops]\nkexec = 'observe'\nreset = 'observe'\n",
+        ),
+        (
+            "etc/dbguard/conf.d/10-a.toml",
+            "[ops]\nkexec = 'allow'\nbmc = 'refuse'\n",
+        ),
+    ]);
+    let config = Config::read(root.path()).expect("reads");
+    assert_eq!(
+        config.modes().to_string(),
+        "enforce, except kexec allow, reset observe"
+    );
+    let shown = config.to_string();
+    for line in [
+        "\nkexec = \"allow\"\n",
+        "\nreset = \"observe\"\n",
+        "\nbmc = \"refuse\"\n",
+        "\n# raw-write = \"refuse\"\n",
+    ] {
+        assert!(shown.contains(line), "expected {line:?} in {shown}");
+    }
+    let last = config.origins.last().expect("origins");
+    assert_eq!(
+        (last.key, last.value.as_str()),
+        ("ops", "{ kexec = \"allow\", bmc = \"refuse\" }")
+    );
+}
+
+#[test]
 fn errors_name_file_line_key_and_next_step() {
     for (text, parts) in [
         (
@@ -86,6 +120,20 @@ fn errors_name_file_line_key_and_next_step() {
             [
                 "dbguard.toml:2: key 'modes': unknown field `modes`",
                 "config check",
+            ],
+        ),
+        (
+            "[ops]\nkexec = 'refused'\n",
+            [
+                "dbguard.toml:2: key 'kexec': unknown variant `refused`",
+                "`refuse`, `observe`, `allow`",
+            ],
+        ),
+        (
+            "[ops]\n\nkexecs = 'refuse'\n",
+            [
+                "dbguard.toml:3: key 'kexecs': unknown variant `kexecs`",
+                "`boot-file`",
             ],
         ),
         (

@@ -81,7 +81,7 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
         &format!(
             "ready: {}, mode {}",
             daemon.state.host.as_str(),
-            daemon.config.mode.as_str()
+            daemon.config.modes()
         ),
     );
     let mut watchdog = notify
@@ -360,7 +360,7 @@ impl Daemon {
         let why = format!(
             "{why}; the kernel half goes on as it is: {}, mode {}",
             self.state.host.as_str(),
-            self.config.mode.as_str()
+            self.config.modes()
         );
         log(NOTICE, &format!("stopped by {why}"));
         self.note(Body::Stop(Stop { why }));

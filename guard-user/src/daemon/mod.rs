@@ -35,7 +35,7 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use guard_abi::{DenialEvent, LifecycleEvent, Mode};
+use guard_abi::{DenialEvent, LifecycleEvent};
 
 use crate::audit::enrich::Sources;
 use crate::audit::log::Stance;
@@ -213,13 +213,6 @@ impl Daemon {
                 self.recorder
                     .note(stance, crate::audit::record::Body::Health(body));
             }
-        }
-    }
-
-    fn enforced_ops(mode: Mode) -> u32 {
-        match mode {
-            Mode::Observe => 0,
-            Mode::Enforce => u32::MAX,
         }
     }
 }

@@ -10,6 +10,7 @@ use guard_abi::{DeviceClass, DeviceEntry, DeviceKey, DeviceKind, Op, device_flag
 use super::Daemon;
 use super::actor;
 use crate::audit::{enrich, log_path, names};
+use crate::config::Modes;
 use crate::control::{
     Answer, AuditStatus, Checked, Device, DeviceCounts, Protection, Request, Status, Verdict,
 };
@@ -62,6 +63,7 @@ impl Daemon {
         }
         self.settle("looked at for a status");
         let account = self.recorder.account();
+        let modes = self.config.modes();
         let problems = self.health.problems();
         let unprotected = self.health.is_bad("links") || self.health.is_bad("self-test");
         let shown = |device: &&Classified| {
@@ -77,6 +79,8 @@ impl Daemon {
                 (false, false) => Protection::Degraded,
             },
             mode: self.config.mode.as_str().to_owned(),
+            ops: modes.all(),
+            ops_set: modes.exceptions(),
             state: self.state.host.as_str().to_owned(),
             route: self.report.route.to_string(),
             route_why: self.report.route_why.clone(),
@@ -200,11 +204,14 @@ impl Daemon {
             }
             HostState::Held => "a database's data is still here".to_owned(),
         };
-        Checked {
-            object: super::start::node_name(),
-            verdict: self.while_in_force(),
-            why: format!("{}: {why}", op.as_str()),
-        }
+        self.unless_let_through(
+            op,
+            Checked {
+                object: super::start::node_name(),
+                verdict: self.while_in_force(),
+                why: format!("{}: {why}", op.as_str()),
+            },
+        )
     }
 
     /// The verdict on what the kernel half would refuse.
@@ -247,7 +254,7 @@ impl Daemon {
         let reason = known
             .and_then(|device| device.why.first())
             .map(ToString::to_string);
-        let (verdict, mut why) = if allowed(op, entry) {
+        let (verdict, why) = if allowed(op, entry) {
             (
                 Verdict::Allowed,
                 reason.unwrap_or_else(|| "free".to_owned()),
@@ -263,19 +270,41 @@ impl Daemon {
                 reason.unwrap_or_else(|| word.to_owned()),
             )
         };
-        if verdict != Verdict::Allowed && self.config.mode == guard_abi::Mode::Observe {
-            why.push_str(" (mode observe: it would be recorded, not refused)");
-            return Checked {
+        self.unless_let_through(
+            op,
+            Checked {
                 object,
-                verdict: Verdict::Allowed,
+                verdict,
                 why,
-            };
+            },
+        )
+    }
+
+    /// The same, where the kernel half refuses operations of this class; otherwise that it would
+    /// be let through. What it follows is asked, not what it was last told.
+    fn unless_let_through(&self, op: Op, checked: Checked) -> Checked {
+        if !matches!(checked.verdict, Verdict::Held | Verdict::Refused) {
+            return checked;
         }
-        Checked {
-            object,
-            verdict,
-            why,
+        match self.guard.policy() {
+            Ok(policy) => let_through(&Modes::of_policy(&policy), op, checked),
+            Err(error) => Checked {
+                verdict: Verdict::Unknown,
+                why: error.to_string(),
+                ..checked
+            },
         }
+    }
+}
+
+fn let_through(modes: &Modes, op: Op, checked: Checked) -> Checked {
+    match modes.instead_of_refusing(op) {
+        None => checked,
+        Some(instead) => Checked {
+            verdict: Verdict::Allowed,
+            why: format!("{} ({instead})", checked.why),
+            ..checked
+        },
     }
 }
 
@@ -331,6 +360,26 @@ fn unknown(name: &str, number: String) -> Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_observed_would_be_let_through() {
+        let modes = Modes::new(
+            guard_abi::Mode::Enforce,
+            &[(Op::Remap, guard_abi::Handling::Observe)].into(),
+        );
+        let refused = Checked {
+            object: "/dev/sda".to_owned(),
+            verdict: Verdict::Refused,
+            why: "carries /srv".to_owned(),
+        };
+        assert_eq!(let_through(&modes, Op::RawWrite, refused.clone()), refused);
+        let observed = let_through(&modes, Op::Remap, refused);
+        assert_eq!(observed.verdict, Verdict::Allowed);
+        assert_eq!(
+            observed.why,
+            "carries /srv (remap is observed here: it would be recorded, not refused)"
+        );
+    }
 
     #[test]
     fn what_is_free_is_allowed() {

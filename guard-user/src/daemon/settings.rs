@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use guard_abi::{Engine, Mode, Policy};
+use guard_abi::Engine;
 
 use super::{Daemon, WARNING, log};
 use crate::audit::record::{Body, ConfigRead};
-use crate::config::Config;
+use crate::config::{Config, Modes};
 use crate::host::{EngineTable, ToolTable};
 
 impl Daemon {
@@ -61,7 +61,7 @@ impl Daemon {
                     accepted: true,
                     detail,
                 }));
-                self.apply_mode(before.mode);
+                self.apply_modes(&before.modes());
                 self.build_tables();
                 self.set_executables();
                 if let Err(error) = self.track_running() {
@@ -83,17 +83,15 @@ impl Daemon {
         }
     }
 
-    fn apply_mode(&mut self, before: Mode) {
-        let enforced_ops = Self::enforced_ops(self.config.mode);
-        let set = self.guard.policy().and_then(|policy| {
-            self.guard.set_policy(&Policy {
-                enforced_ops,
-                ..policy
-            })
-        });
+    fn apply_modes(&mut self, before: &Modes) {
+        let modes = self.config.modes();
+        let set = self
+            .guard
+            .policy()
+            .and_then(|policy| self.guard.set_policy(&modes.in_policy(policy)));
         self.set_health("policy", set.err().map(|error| error.to_string()));
-        if before != self.config.mode {
-            self.record_mode(before, "the configuration was changed");
+        if *before != modes {
+            self.record_modes(before, "the configuration was changed");
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use guard_abi::{Mode, Policy, RELEASED_NEVER, maps};
+use guard_abi::{Policy, RELEASED_NEVER, maps};
 
 use super::pace::Pace;
 use super::recorder::Recorder;
 use super::{Daemon, Due, End, INFO, NOTICE, WARNING, health::Health, log};
 use crate::audit::enrich::Sources;
 use crate::audit::log::{Context, Stance};
-use crate::audit::record::{Body, Change, Start};
+use crate::audit::record::{Body, ModeChange, Start};
 use crate::audit::{log_path, tail};
-use crate::config::Config;
+use crate::config::{Config, Modes};
 use crate::host::{EngineTable, ToolTable};
 use crate::kernel::{self, Guard, GuardError, LoadReport, pin};
 use crate::notify::Notifier;
@@ -84,11 +84,11 @@ pub fn bring_up(config: Config) -> Result<Daemon, End> {
     let state_path = PathBuf::from(state::STATE_PATH);
     let remembered = recall(&state_path);
     let (guard, report) = Guard::start().map_err(|problem| end_of(&problem))?;
-    let mode_before =
+    let modes_before =
         set_policy(&guard, &config, &remembered).map_err(|error| end_of(&internal(error)))?;
     let state_lost = remembered.problem.clone();
     let mut daemon = build(config, state_path, guard, report, remembered)?;
-    daemon.record_start(mode_before);
+    daemon.record_start(&modes_before);
     if state_lost.is_some() {
         daemon.set_health("state-lost", state_lost);
         daemon.save_state();
@@ -192,26 +192,20 @@ fn was_in_use_before() -> bool {
         .is_some_and(|record| record.state != HostState::Idle.as_str())
 }
 
-/// Holds, and sets the mode, before anything else is done. Returns the mode that was in force in a
-/// kernel half that was taken over.
-fn set_policy(guard: &Guard, config: &Config, remembered: &Remembered) -> kernel::Result<Mode> {
+/// Holds, and sets the modes, before anything else is done. Returns the modes that were in force in
+/// a kernel half that was taken over.
+fn set_policy(guard: &Guard, config: &Config, remembered: &Remembered) -> kernel::Result<Modes> {
     let before = guard.policy()?;
     let released_gen = if remembered.hold && !guard.is_enforcing()? {
         RELEASED_NEVER
     } else {
         before.released_gen
     };
-    let enforced_ops = Daemon::enforced_ops(config.mode);
-    guard.set_policy(&Policy {
+    guard.set_policy(&config.modes().in_policy(Policy {
         released_gen,
-        enforced_ops,
         ..before
-    })?;
-    Ok(if before.enforced_ops == 0 {
-        Mode::Observe
-    } else {
-        Mode::Enforce
-    })
+    }))?;
+    Ok(Modes::of_policy(&before))
 }
 
 fn build(
@@ -273,7 +267,7 @@ fn build(
 }
 
 impl Daemon {
-    fn record_start(&mut self, mode_before: Mode) {
+    fn record_start(&mut self, modes_before: &Modes) {
         let report = &self.report;
         let hooks = report
             .hooks
@@ -311,26 +305,29 @@ impl Daemon {
                 "dbguard {} on {}: {how}, mode {}",
                 start.version,
                 start.kernel,
-                self.config.mode.as_str()
+                self.config.modes()
             ),
         );
         let maps_kept = report.maps_kept;
         self.note(Body::Start(start));
-        if maps_kept && mode_before != self.config.mode {
-            self.record_mode(
-                mode_before,
+        if maps_kept && *modes_before != self.config.modes() {
+            self.record_modes(
+                modes_before,
                 "the configuration was changed while the controller was down",
             );
         }
     }
 
-    pub(super) fn record_mode(&mut self, from: Mode, why: &str) {
-        let to = self.config.mode.as_str();
-        log(NOTICE, &format!("mode {} -> {to}: {why}", from.as_str()));
-        self.note(Body::Mode(Change {
-            from: from.as_str().to_owned(),
-            to: to.to_owned(),
+    pub(super) fn record_modes(&mut self, before: &Modes, why: &str) {
+        let now = self.config.modes();
+        let change = ModeChange {
+            from: before.mode().as_str().to_owned(),
+            to: now.mode().as_str().to_owned(),
+            from_ops: before.exceptions(),
+            to_ops: now.exceptions(),
             why: why.to_owned(),
-        }));
+        };
+        log(NOTICE, &format!("mode {before} -> {now}: {why}"));
+        self.note(Body::Mode(change));
     }
 }

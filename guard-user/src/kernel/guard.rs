@@ -77,7 +77,7 @@ impl Guard {
         let none = Policy {
             released_gen: 0,
             enforced_ops: 0,
-            dm_major: 0,
+            ..Policy::STRICTEST
         };
         // An array map has all its entries.
         Ok(self.maps.policy.get(&0)?.unwrap_or(none))
