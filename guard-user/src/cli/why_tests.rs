@@ -9,6 +9,7 @@ fn denial() -> Denial {
         hook: "file_open".into(),
         op: "raw-write".into(),
         object: Object {
+            kind: "block".into(),
             name: "nvme1n1".into(),
             why: vec!["carries /var/lib/mysql (mariadbd 812, running)".into()],
             ..Object::default()
@@ -58,7 +59,7 @@ fn a_person_can_read_it() {
          \x20 who   wipefs -a /dev/nvme1n1 (pid 77), by root, no login session, on /dev/pts/3\n\
          \x20 why   nvme1n1 is protected: it carries /var/lib/mysql (mariadbd 812, running)\n\
          \x20       A database runs on this host, so dbguard refuses whatever could destroy the disks under it or the running system.\n\
-         \x20 now   Nothing was changed on the device.\n\
+         \x20 now   Nothing was changed.\n\
          \x20       Did you mean another host? This is db7.\n\
          \x20       Did you mean another device? `dbguard devices` shows which are free.\n\
          \x20       Is the data really to go? Stop the database first, then: dbguard release --confirm-host NAME (this host's name, db7)\n"

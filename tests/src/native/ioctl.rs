@@ -49,6 +49,11 @@ pub fn zero_out(node: &Path) -> Result<()> {
     range(node, BLKZEROOUT, true)
 }
 
+/// BLKZEROOUT through a descriptor that is there already.
+pub fn zero_out_by(file: &File) -> Result<()> {
+    send(file, BLKZEROOUT, &mut [0_u64, 64 << 10]).map(drop)
+}
+
 /// BLKDISCARD on a read-only descriptor.
 pub fn discard_read_only(node: &Path) -> Result<()> {
     range(node, BLKDISCARD, false)

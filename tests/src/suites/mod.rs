@@ -7,6 +7,7 @@ pub mod fixture;
 pub mod hoststate;
 pub mod legitimate;
 pub mod live;
+pub mod observe;
 pub mod storage;
 pub mod storm;
 
@@ -59,6 +60,11 @@ pub fn all() -> Vec<Suite> {
             name: "destruction-array",
             about: "a member of a mounted array, and the array",
             cases: destruction::array,
+        },
+        Suite {
+            name: "observe",
+            about: "one operation class at a time is let through and recorded, the others are refused",
+            cases: observe::cases,
         },
         Suite {
             name: "controller",
