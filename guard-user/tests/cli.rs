@@ -68,6 +68,8 @@ fn wrong_command_lines_are_64() {
         &["config", "nonsense"],
         &["exec", "--", "true"],
         &["why", "E-1", "E-2"],
+        &["report"],
+        &["report", "--would-block", "--since", "yesterday"],
     ] {
         assert_eq!(code(arguments), 64, "{arguments:?}");
     }

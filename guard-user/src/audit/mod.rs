@@ -5,6 +5,7 @@
 //! on disk, so an event is written at least once, and its key makes that once.
 
 pub mod account;
+pub mod advice;
 pub mod denial;
 pub mod enrich;
 pub mod event_id;
@@ -12,8 +13,10 @@ pub mod log;
 pub mod names;
 pub mod record;
 pub mod reverse;
+pub mod segments;
 pub mod tail;
 pub mod time;
+pub mod wouldblock;
 
 use std::path::Path;
 

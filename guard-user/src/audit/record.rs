@@ -116,6 +116,9 @@ pub struct Start {
     pub hooks: Vec<String>,
     /// Hooks that are not, with the reason.
     pub missing: Vec<String>,
+    /// Operation classes that differ from the mode: class to handling.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ops: BTreeMap<String, String>,
 }
 
 /// The controller stopped.

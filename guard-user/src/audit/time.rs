@@ -65,6 +65,76 @@ fn civil(days_since_1970: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// A moment as a person writes it, in ns since 1970: `2026-11-21`, `2026-11-21T22:00`,
+/// `2026-11-21 22:00:05Z` (all in UTC), or how long before `now`: `90s`, `30m`, `24h`, `7d`.
+pub fn parse_moment(text: &str, now: u64) -> Option<u64> {
+    let text = text.trim();
+    if let Some(ago) = parse_ago(text) {
+        return now.checked_sub(ago.checked_mul(NANOS)?);
+    }
+    let (date, of_day) = match text.split_once(['T', ' ']) {
+        None => (text, 0),
+        Some((date, clock)) => (date, parse_clock(clock)?),
+    };
+    let days = parse_date(date)?;
+    (days * 86_400 + of_day).checked_mul(NANOS)
+}
+
+fn parse_ago(text: &str) -> Option<u64> {
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    digits(&text[..text.len() - 1])?.checked_mul(unit)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    let plain = !text.is_empty() && text.len() <= 12 && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// Days since 1970 of `YYYY-MM-DD`.
+fn parse_date(text: &str) -> Option<u64> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let widths = (year.len(), month.len(), day.len());
+    if parts.next().is_some() || widths != (4, 2, 2) {
+        return None;
+    }
+    let (year, month, day) = (digits(year)?, digits(month)?, digits(day)?);
+    if year < 1970 || !(1..=12).contains(&month) {
+        return None;
+    }
+    // `civil` grows with the days: found by bisection.
+    let wanted = (year, month, day);
+    let (mut low, mut high) = (0, 366 * (year - 1970 + 1));
+    while low < high {
+        let middle = u64::midpoint(low, high);
+        if civil(middle) < wanted {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    (civil(low) == wanted).then_some(low)
+}
+
+/// Seconds of `HH:MM`, `HH:MM:SS` or `HH:MM:SS.f`, with or without `Z`.
+fn parse_clock(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let mut parts = text.split(':');
+    let (hours, minutes) = (digits(parts.next()?)?, digits(parts.next()?)?);
+    let seconds = match parts.next() {
+        None => 0,
+        Some(text) => digits(text.split_once('.').map_or(text, |(whole, _)| whole))?,
+    };
+    let fits = parts.next().is_none() && hours < 24 && minutes < 60 && seconds < 60;
+    fits.then_some(hours * 3_600 + minutes * 60 + seconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +168,53 @@ mod tests {
                 "day {day}"
             );
             last = (year, month, of_month);
+        }
+    }
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        let parse = |text: &str| parse_moment(text, 10 * 86_400 * NANOS);
+        for seconds in (0..4_107_542_400_u64).step_by(86_400 * 37 + 12_345) {
+            let text = rfc3339(seconds * NANOS);
+            assert_eq!(parse(&text), Some(seconds * NANOS), "{text}");
+            assert_eq!(parse(&text[..10]), Some(seconds / 86_400 * 86_400 * NANOS));
+            assert_eq!(
+                parse(&text[..16].replace('T', " ")),
+                Some(seconds / 60 * 60 * NANOS)
+            );
+        }
+        for (text, days) in [
+            ("1d", 9),
+            ("24h", 9),
+            ("1440m", 9),
+            ("86400s", 9),
+            ("10d", 0),
+        ] {
+            assert_eq!(parse(text), Some(days * 86_400 * NANOS), "{text}");
+        }
+        for text in [
+            "",
+            "d",
+            "11d",
+            "1w",
+            "yesterday",
+            "2026-11",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-11-00",
+            "26-11-21",
+            "2026-11-21T",
+            "2026-11-21T24:00",
+            "2026-11-21T10",
+            "2026-11-21T10:60",
+            "2026-11-21T10:00+01:00",
+            "1969-12-31",
+            "-1d",
+            "99999999999999999999d",
+            "9999999999d",
+            "é",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ mod devices;
 pub mod exit;
 mod mark;
 mod release;
+mod report;
 mod run;
 mod status;
 pub mod text;
@@ -48,6 +49,7 @@ enum Verb {
     Why(why::Args),
     Mark(mark::Args),
     Release(release::Args),
+    Report(report::Args),
     #[command(subcommand)]
     Audit(audit::Verb),
     #[command(subcommand)]
@@ -104,6 +106,7 @@ fn run_verb(verb: Verb) -> Result<Output, Failure> {
         Verb::Why(args) => why::run(&args),
         Verb::Mark(args) => mark::run(args),
         Verb::Release(args) => release::run(args),
+        Verb::Report(args) => report::run(&args),
         Verb::Audit(verb) => audit::run(&verb),
         Verb::Config(verb) => config::run(&verb),
         Verb::Load => Ok(Output::ok(String::new())),

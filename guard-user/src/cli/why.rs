@@ -264,6 +264,10 @@ fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
     } else {
         "It was not stopped.".to_owned()
     });
+    if denial.decision == "would-deny" {
+        steps
+            .push("All that enforcing would have blocked: dbguard report --would-block".to_owned());
+    }
     steps.push(format!(
         "Did you mean another host? This is {}.",
         printable(&record.host)

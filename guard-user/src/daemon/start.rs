@@ -293,6 +293,7 @@ impl Daemon {
             kernel: report.kernel.clone(),
             hooks: hooks.collect(),
             missing: missing.collect(),
+            ops: self.config.modes().exceptions(),
         };
         let how = if start.adopted {
             "took over the loaded kernel half"
