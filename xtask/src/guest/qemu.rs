@@ -153,6 +153,9 @@ fn console(command: &mut Command, spec: &Spec, serial: &Path) {
 /// The LSMs of a guest in which `bpf` is none: what Ubuntu, SUSE and others start by default.
 const WITHOUT_BPF: &str = "lsm=landlock,lockdown,yama,integrity,apparmor";
 
+/// Guests with this many MiB set memory aside for a crash kernel, as kdump wants it.
+const CRASH_MEMORY_FROM: u32 = 2048;
+
 /// The kernel's command line. The list of LSMs is the kernel's own where its own gives the route.
 pub fn kernel_line(spec: &Spec) -> String {
     let mut words = vec![
@@ -165,6 +168,9 @@ pub fn kernel_line(spec: &Spec) -> String {
         "rw net.ifnames=0 systemd.show_status=no".to_owned(),
         format!("systemd.hostname={}", spec.hostname),
     ];
+    if spec.memory >= CRASH_MEMORY_FROM {
+        words.push("crashkernel=128M".to_owned());
+    }
     if spec.route != Route::of(spec.kernel) {
         words.push(WITHOUT_BPF.to_owned());
     }

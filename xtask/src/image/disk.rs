@@ -104,8 +104,8 @@ impl Ext4<'_> {
     }
 }
 
-/// Makes an empty FAT file system (an EFI system partition) at `start_mib`.
-pub fn make_fat(image: &Path, start_mib: u64, mib: u64, log: &Path) -> Result<()> {
+/// Makes a FAT file system (an EFI system partition) at `start_mib` with what is in `content`.
+pub fn make_fat(image: &Path, start_mib: u64, mib: u64, content: &Path, log: &Path) -> Result<()> {
     let mkfs =
         cmd::which("mkfs.vfat").context("mkfs.vfat is missing: apt-get install dosfstools")?;
     cmd::logged(
@@ -115,6 +115,22 @@ pub fn make_fat(image: &Path, start_mib: u64, mib: u64, log: &Path) -> Result<()
             .arg(image)
             .arg(format!("{}", mib * 1024)),
         "making an EFI system partition",
+        log,
+    )?;
+    let mcopy = cmd::which("mcopy").context("mcopy is missing: apt-get install mtools")?;
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(content).context("listing the EFI system partition's files")? {
+        let entry = entry.context("listing the EFI system partition's files")?;
+        entries.push(entry.path());
+    }
+    entries.sort();
+    cmd::logged(
+        Command::new(mcopy)
+            .args(["-s", "-Q", "-i"])
+            .arg(format!("{}@@{}M", image.display(), start_mib))
+            .args(&entries)
+            .arg("::/"),
+        "filling an EFI system partition",
         log,
     )
 }

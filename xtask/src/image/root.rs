@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::boot;
 use super::disk::{self, Ext4, Partition};
 use super::kernel::{self, Flavour, Kernel, Unpacked};
 use super::rootfs;
@@ -17,6 +18,7 @@ use crate::{cache, cmd, paths};
 /// The code that makes the disks is part of their recipe: nobody has to remember a version number.
 const CODE: &str = concat!(
     include_str!("root.rs"),
+    include_str!("boot.rs"),
     include_str!("disk.rs"),
     include_str!("../guest/initrd.rs")
 );
@@ -29,7 +31,7 @@ const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
 const MASKED_UNITS: &str = "masked-units";
 
 const ROOT_MIB: u64 = 4096;
-const ESP_MIB: u64 = 64;
+const ESP_MIB: u64 = 128;
 const DATA_MIB: u64 = 2048;
 
 /// What a guest of one kernel boots from.
@@ -158,8 +160,11 @@ fn make_base(work: &Path, kernel: &Unpacked, rootfs: &Path) -> Result<()> {
     disk::copy_tree(&kernel.modules(), &modules, &log)?;
     furnish(&tree, &log)?;
     fs::copy(kernel.vmlinuz(), work.join("vmlinuz")).context("cannot copy the kernel")?;
-    fs::write(work.join("initrd.cpio"), initrd::base(&tree, &modules)?)
-        .context("cannot write the initramfs")?;
+    let initrd = initrd::base(&tree, &modules)?;
+    fs::write(work.join("initrd.cpio"), &initrd).context("cannot write the initramfs")?;
+    boot::furnish(&tree, &kernel.release, &initrd)?;
+    let esp = work.join("esp");
+    boot::system_partition(&tree, &esp, &kernel.release)?;
 
     let image = work.join("disk.raw");
     disk::sparse(&image, ROOT_MIB)?;
@@ -181,7 +186,7 @@ fn make_base(work: &Path, kernel: &Unpacked, rootfs: &Path) -> Result<()> {
         },
     ];
     disk::partition(&image, "5D2C0A6E-0D1B-4F6C-9A75-0D6200000007", &parts)?;
-    disk::make_fat(&image, 2, ESP_MIB, &log)?;
+    disk::make_fat(&image, 2, ESP_MIB, &esp, &log)?;
     let start_mib = 2 + ESP_MIB;
     Ext4 {
         image: &image,
@@ -192,7 +197,10 @@ fn make_base(work: &Path, kernel: &Unpacked, rootfs: &Path) -> Result<()> {
         content: &tree,
     }
     .make(&log)?;
-    fs::remove_dir_all(&tree).context("cannot remove the unpacked files")
+    for dir in [&esp, &tree] {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+    }
+    Ok(())
 }
 
 /// Turns the plain root file system into a guest: files from the repository, units masked, the

@@ -60,6 +60,7 @@ const WANTS: &[Want] = &[
     want("e2fsprogs", "mke2fs", "guest disks", Need::Guests),
     want("fdisk", "sfdisk", "guest disks", Need::Guests),
     want("dosfstools", "mkfs.vfat", "guest disks", Need::Guests),
+    want("mtools", "mcopy", "guest disks", Need::Guests),
     want("kmod", "depmod", "guest kernels' modules", Need::Guests),
     want("xz-utils", "xz", "guest kernels", Need::Guests),
     want("zstd", "zstd", "guest kernels", Need::Guests),
