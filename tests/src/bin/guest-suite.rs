@@ -1,4 +1,5 @@
-//! Runs the guest suites as root inside a guest: `guest-suite [--list] [--suite NAME] [FILTER]`.
+//! Runs the guest suites as root inside a guest:
+//! `guest-suite [--list|--plan] [--suite NAME]… [--whole NAME,…|none] [FILTER]`.
 //!
 //! Prints `case SUITE::NAME ok|FAIL REASON|skip REASON` for each case and `suite done N` at the
 //! end; exits with 0 when nothing failed, 1 otherwise, 64 for a wrong command line.
@@ -16,7 +17,9 @@ fn main() -> ExitCode {
         Ok(options) => run::run(&suites, &options),
         Err(problem) => {
             eprintln!("guest-suite: {problem}");
-            eprintln!("usage: guest-suite [--list] [--suite NAME] [FILTER]");
+            eprintln!(
+                "usage: guest-suite [--list|--plan] [--suite NAME]… [--whole NAME,…|none] [FILTER]"
+            );
             for suite in &suites {
                 eprintln!("  {:<12} {}", suite.name, suite.about);
             }

@@ -15,6 +15,16 @@ pub enum Stage {
     CleanUp,
 }
 
+/// On how many of the configurations under test, pairs of kernel and route, a case runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// On each: the kernel or the route could make a difference. What a case is unless it says
+    /// otherwise.
+    Every,
+    /// On one: it is about tools, the controller or the emulated drives, or it takes long.
+    Once,
+}
+
 /// The body of a case.
 pub type Body = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
 
@@ -24,6 +34,8 @@ pub struct Case {
     pub name: String,
     /// Where it stands.
     pub stage: Stage,
+    /// Where it runs. A preparation or clean-up runs wherever a test of its suite does.
+    pub breadth: Breadth,
     /// How long it may take; emulated guests are about ten times slower than the machine.
     pub limit: Duration,
     /// What it does.
@@ -63,9 +75,24 @@ impl Case {
         Self {
             name,
             stage,
+            breadth: Breadth::Every,
             limit: DEFAULT_LIMIT,
             body,
         }
+    }
+
+    /// The same case, to be run on one configuration.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.breadth = Breadth::Once;
+        self
+    }
+
+    /// The same case with this breadth.
+    #[must_use]
+    pub fn breadth(mut self, breadth: Breadth) -> Self {
+        self.breadth = breadth;
+        self
     }
 
     /// The same case with a time limit in seconds.
@@ -94,12 +121,26 @@ pub fn skip(reason: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Skip(reason.into()))
 }
 
+/// What a guest must be for a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// BIOS, and the kernel flavour that boots fastest.
+    Server,
+    /// EFI variables, an EFI system partition in use, a BMC, and the flavour with every driver.
+    Boot,
+}
+
 /// Named cases in the order they run.
 pub struct Suite {
     /// Name on the command line and in front of each case.
     pub name: &'static str,
     /// One line about it.
     pub about: &'static str,
+    /// About how many seconds its cases take that run on every configuration, with what prepares
+    /// them, and how many more the others. A run says what they took; guests are balanced by this.
+    pub seconds: (u32, u32),
+    /// Where it runs.
+    pub machine: Machine,
     /// Makes the cases; must touch nothing, since listing calls it too.
     pub cases: fn() -> Vec<Case>,
 }

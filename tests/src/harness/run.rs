@@ -10,15 +10,20 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::case::{Body, Case, Skip, Stage, Suite};
+use super::case::{Body, Breadth, Case, Machine, Skip, Stage, Suite};
 
 /// What the command line asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Print names, run nothing.
     pub list: bool,
-    /// Only this suite.
-    pub suite: Option<String>,
+    /// Print the suites with their seconds, run nothing.
+    pub plan: bool,
+    /// Only these suites; all when empty.
+    pub suites: Vec<String>,
+    /// The suites of which everything is run; `None` for all of them. Of the others the cases run
+    /// that every configuration gets.
+    pub whole: Option<Vec<String>>,
     /// Only cases whose `suite::name` contains this.
     pub filter: Option<String>,
 }
@@ -31,8 +36,16 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--list" => options.list = true,
+                "--plan" => options.plan = true,
                 "--suite" => {
-                    options.suite = Some(arguments.next().ok_or("--suite needs a NAME")?);
+                    options
+                        .suites
+                        .push(arguments.next().ok_or("--suite needs a NAME")?);
+                }
+                "--whole" => {
+                    let names = arguments.next().ok_or("--whole needs NAMES or `none`")?;
+                    let names = names.split(',').filter(|name| *name != "none");
+                    options.whole = Some(names.map(str::to_owned).collect());
                 }
                 _ if argument.starts_with('-') => return Err(format!("unknown option {argument}")),
                 _ if options.filter.is_some() => return Err("more than one FILTER".into()),
@@ -42,10 +55,25 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, suite: &str, case: &str) -> bool {
-        self.filter
+    fn wants(&self, suite: &str, case: &str, breadth: Breadth) -> bool {
+        let here = breadth == Breadth::Every
+            || self
+                .whole
+                .as_ref()
+                .is_none_or(|whole| whole.iter().any(|name| name == suite));
+        here && self
+            .filter
             .as_ref()
             .is_none_or(|filter| format!("{suite}::{case}").contains(filter))
+    }
+
+    /// A suite that is named and does not exist.
+    fn unknown<'a>(&'a self, suites: &[Suite]) -> Option<&'a str> {
+        self.suites
+            .iter()
+            .chain(self.whole.iter().flatten())
+            .find(|wanted| !suites.iter().any(|suite| suite.name == **wanted))
+            .map(String::as_str)
     }
 }
 
@@ -59,9 +87,7 @@ enum Outcome {
 
 /// Runs what is asked for, tells, and gives the exit status: 0 when nothing failed.
 pub fn run(suites: &[Suite], options: &Options) -> ExitCode {
-    if let Some(wanted) = &options.suite
-        && !suites.iter().any(|suite| suite.name == wanted)
-    {
+    if let Some(wanted) = options.unknown(suites) {
         let known: Vec<_> = suites.iter().map(|suite| suite.name).collect();
         eprintln!(
             "guest-suite: no suite {wanted}; there are {}",
@@ -71,15 +97,29 @@ pub fn run(suites: &[Suite], options: &Options) -> ExitCode {
     }
     let mut tally = Tally::default();
     for suite in suites {
-        if options
-            .suite
-            .as_ref()
-            .is_none_or(|wanted| suite.name == wanted)
-        {
+        if !options.suites.is_empty() && !options.suites.iter().any(|name| name == suite.name) {
+            continue;
+        }
+        if options.plan {
+            let (every, once) = suite.seconds;
+            let machine = match suite.machine {
+                Machine::Server => "server",
+                Machine::Boot => "boot",
+            };
+            say(&format!("suite {} {machine} {every} {once}", suite.name));
+        } else {
+            let (started, before) = (Instant::now(), tally.cases);
             run_suite(suite, options, &mut tally);
+            if tally.cases > before {
+                say(&format!(
+                    "# suite {} took {:.0} s",
+                    suite.name,
+                    started.elapsed().as_secs_f32()
+                ));
+            }
         }
     }
-    if options.list {
+    if options.list || options.plan {
         return ExitCode::SUCCESS;
     }
     say(&format!("suite done {}", tally.cases));
@@ -98,7 +138,9 @@ struct Tally {
 
 fn run_suite(suite: &Suite, options: &Options, tally: &mut Tally) {
     let cases = (suite.cases)();
-    let wanted = |case: &Case| case.stage == Stage::Test && options.wants(suite.name, &case.name);
+    let wanted = |case: &Case| {
+        case.stage == Stage::Test && options.wants(suite.name, &case.name, case.breadth)
+    };
     if !cases.iter().any(wanted) {
         return;
     }
@@ -204,7 +246,7 @@ mod tests {
     use crate::harness::case::skip;
 
     fn outcome(body: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Outcome {
-        perform(Box::new(body), Duration::from_millis(300))
+        perform(Box::new(body), Duration::from_secs(20))
     }
 
     #[test]
@@ -219,10 +261,11 @@ mod tests {
             Outcome::Fail("outer: inner".into())
         );
         assert!(matches!(outcome(|| panic!("boom")), Outcome::Fail(why) if why.contains("boom")));
-        let hang = outcome(|| {
+        let hang = || {
             thread::sleep(Duration::from_secs(5));
             Ok(())
-        });
+        };
+        let hang = perform(Box::new(hang), Duration::from_millis(300));
         assert!(matches!(hang, Outcome::Fail(why) if why.contains("no result")));
     }
 
@@ -230,11 +273,27 @@ mod tests {
     fn the_command_line_is_read() {
         let parse = |words: &[&str]| Options::parse(words.iter().map(|word| (*word).to_owned()));
         let options = parse(&["--suite", "storm", "exact"]).unwrap();
-        assert_eq!(options.suite.as_deref(), Some("storm"));
-        assert!(options.wants("storm", "exact-count") && !options.wants("storm", "other"));
+        assert_eq!(options.suites, ["storm"]);
+        let wants = |case| options.wants("storm", case, Breadth::Once);
+        assert!(wants("exact-count") && !wants("other"));
         assert!(
             parse(&["--suite"]).is_err() && parse(&["-x"]).is_err() && parse(&["a", "b"]).is_err()
         );
+    }
+
+    #[test]
+    fn a_case_for_one_configuration_runs_where_its_suite_is_whole() {
+        let wants = |words: &[&str], suite, breadth| {
+            let options = Options::parse(words.iter().map(|word| (*word).to_owned())).unwrap();
+            options.wants(suite, "case", breadth)
+        };
+        for words in [&["--whole", "none"][..], &["--whole", "a,b"], &[]] {
+            assert!(wants(words, "c", Breadth::Every), "{words:?}");
+        }
+        assert!(wants(&[], "c", Breadth::Once));
+        assert!(wants(&["--whole", "a,b"], "b", Breadth::Once));
+        assert!(!wants(&["--whole", "a,b"], "c", Breadth::Once));
+        assert!(!wants(&["--whole", "none"], "a", Breadth::Once));
     }
 
     #[test]

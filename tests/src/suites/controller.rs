@@ -15,8 +15,8 @@ use crate::harness::{audit, guard, shell};
 use crate::native::write;
 use crate::suites::fixture;
 
-/// How often the controller is killed.
-const KILLS: u32 = 200;
+/// How often the controller is killed, on every configuration and on one.
+const KILLS: (u32, u32) = (20, 200);
 
 /// The cases.
 pub fn cases() -> Vec<Case> {
@@ -35,14 +35,17 @@ pub fn cases() -> Vec<Case> {
             )
             .map(drop)
         }),
-        Case::test("killed-200-times", killed).limit(1_200),
+        Case::test("killed-20-times", || killed(KILLS.0)).limit(300),
+        Case::test("killed-200-times", || killed(KILLS.1))
+            .limit(1_800)
+            .once(),
         Case::test("healthy-afterwards", || {
             guard::must_be_armed()?;
             guard::wait_guarded(&disk()?.node)
         }),
         Case::test("stopped", stopped).limit(120),
         Case::test("frozen-controller-and-a-new-disk", frozen).limit(120),
-        Case::test("restarts", restarts).limit(180),
+        Case::test("restarts", restarts).limit(180).once(),
         Case::clean_up("controller-runs", || {
             shell::must(
                 "rm -f /run/systemd/system/dbguard.service.d/kill.conf; systemctl daemon-reload",
@@ -91,19 +94,19 @@ impl Wiper {
     }
 }
 
-fn killed() -> Result<()> {
+fn killed(kills: u32) -> Result<()> {
     let disk = disk()?;
     let sums = Sums::take(&disk)?;
     thread::sleep(Duration::from_secs(1));
     let (mark, before) = (audit::mark(), guard::counters()?);
     let tried = Wiper::during(&disk, || {
-        for kill in 0..KILLS {
+        for kill in 0..kills {
             kill_once(kill).with_context(|| format!("kill {kill}"))?;
         }
         Ok(())
     })?;
     guard::start_controller()?;
-    ensure!(tried >= u64::from(KILLS), "only {tried} wipes were tried");
+    ensure!(tried >= u64::from(kills), "only {tried} wipes were tried");
     ensure!(
         sums.differing(&Sums::take(&disk)?).is_empty(),
         "bytes CHANGED"

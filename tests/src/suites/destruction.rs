@@ -10,7 +10,7 @@ use crate::acts::{
     self, Act, Effect, Refusal, Target, block, container, content, nvme, scsi, stacked,
 };
 use crate::harness::audit;
-use crate::harness::case::Case;
+use crate::harness::case::{Breadth, Case};
 use crate::harness::disk::Disk;
 use crate::harness::image::{self, Image};
 use crate::harness::snapshot::{Snapshot, Sums};
@@ -48,16 +48,14 @@ pub fn scsi_disk() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| guard::mark_device(&target.disk.node),
     };
-    let lists = [
+    let every = [
         block::CORE,
-        block::WRITERS,
         block::RANGES,
-        content::MAKERS,
         scsi::ACTS,
         stacked::ACTS,
         container::ACTS,
     ];
-    build(&group, &lists)
+    build(&group, &every, &[block::WRITERS, content::MAKERS])
 }
 
 /// A disk with a partition table and seven kinds of content.
@@ -78,6 +76,7 @@ pub fn table() -> Vec<Case> {
     };
     build(
         &group,
+        &[],
         &[content::TABLES, content::HOLDINGS, scsi::PARTITION],
     )
 }
@@ -89,7 +88,7 @@ pub fn nvme_disk() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| guard::mark_device(&target.disk.node),
     };
-    build(&group, &[block::CORE, nvme::ACTS])
+    build(&group, &[block::CORE, nvme::ACTS], &[])
 }
 
 /// The virtio-blk disk: the core acts.
@@ -99,7 +98,7 @@ pub fn virtio_disk() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| guard::mark_device(&target.disk.node),
     };
-    build(&group, &[block::CORE])
+    build(&group, &[block::CORE], &[])
 }
 
 /// A physical volume below a mounted logical volume: the core acts, LVM's own verbs.
@@ -120,7 +119,7 @@ pub fn volume() -> Vec<Case> {
             guard::wait_guarded(&target.disk.node)
         },
     };
-    let mut cases = build(&group, &[block::CORE, stacked::LVM]);
+    let mut cases = build(&group, &[block::CORE, stacked::LVM], &[]);
     let upper = || Ok(Target::plain(Disk::at("/dev/vgcrit/lvcrit")?));
     cases.extend(upper_device("lv", upper, &[block::CORE]));
     cases.push(Case::clean_up("remove", || {
@@ -150,7 +149,7 @@ pub fn array() -> Vec<Case> {
             guard::wait_guarded(&target.disk.node)
         },
     };
-    let mut cases = build(&group, &[block::CORE, MEMBER]);
+    let mut cases = build(&group, &[block::CORE, MEMBER], &[]);
     let upper = || Ok(Target::plain(Disk::at("/dev/md/crit")?));
     cases.extend(upper_device("md", upper, &[block::CORE]));
     cases.push(Case::clean_up("remove", || {
@@ -186,23 +185,33 @@ fn memory(name: &str) -> Result<Target> {
     Ok(Target::plain(disk))
 }
 
-fn build(group: &Group, lists: &[&'static [Act]]) -> Vec<Case> {
+/// The cases of a group: the acts of `every` are tried on each configuration, those of `once` on
+/// one. That an act is one, on a free device, is shown once.
+fn build(group: &Group, every: &[&'static [Act]], once: &[&'static [Act]]) -> Vec<Case> {
     let shared: Shared<State> = Shared::default();
+    let of = |lists: &[&'static [Act]], breadth| -> Vec<(&'static Act, Breadth)> {
+        let acts = lists.iter().copied().flatten();
+        acts.map(|act| (act, breadth)).collect()
+    };
+    let mut acts = of(every, Breadth::Every);
+    acts.extend(of(once, Breadth::Once));
     let mut cases = vec![prepare(group.make, group.reset, shared.clone())];
-    for act in lists.iter().copied().flatten() {
+    for (act, _) in &acts {
         if !matches!(act.effect, Effect::None(_)) {
-            cases.push(control(act, group.reset, shared.clone()));
+            cases.push(control(act, group.reset, shared.clone()).once());
         }
     }
     cases.push(protect(group.protect, group.reset, shared.clone()));
-    for act in lists.iter().copied().flatten() {
+    for (act, breadth) in acts {
         let shared = shared.clone();
         cases.push(
             Case::test(act.name, move || guarded(act, &shared.get()?.target))
-                .limit(act.limit * 2 + 40),
+                .limit(act.limit * 2 + 40)
+                .breadth(breadth),
         );
     }
-    cases.push(Case::test("every-byte", move || every_byte(&shared.get()?)));
+    let end = Case::test("every-byte", move || every_byte(&shared.get()?));
+    cases.push(if every.is_empty() { end.once() } else { end });
     cases
 }
 

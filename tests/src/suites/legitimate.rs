@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::fixture::{self, Shared};
 use crate::acts;
-use crate::harness::case::Case;
+use crate::harness::case::{Breadth, Case};
 use crate::harness::disk::Disk;
 use crate::harness::shell::Script;
 use crate::harness::{audit, db, guard};
@@ -19,6 +19,8 @@ pub struct Work {
     pub script: &'static str,
     /// Time limit in seconds.
     pub limit: u64,
+    /// Where it is done.
+    pub breadth: Breadth,
 }
 
 /// A piece of work.
@@ -27,6 +29,16 @@ pub const fn work(name: &'static str, limit: u64, script: &'static str) -> Work 
         name,
         script,
         limit,
+        breadth: Breadth::Every,
+    }
+}
+
+impl Work {
+    /// The same, done on one configuration.
+    #[must_use]
+    pub const fn once(mut self) -> Self {
+        self.breadth = Breadth::Once;
+        self
     }
 }
 
@@ -76,8 +88,8 @@ const SERVERS: &[Work] = &[
          as pg_dump -p 5999 postgres >/root/guest-suite/pg.sql; grep -q 'COPY public.t' /root/guest-suite/pg.sql
          as $B/pg_basebackup -p 5999 -c fast -X none -D /mnt/pg/backup; [ -f /mnt/pg/backup/PG_VERSION ]
          ctl stop; trap - EXIT",
-    ),
-    work("postgres-disk-unmounted", 60, "umount /mnt/pg"),
+    ).once(),
+    work("postgres-disk-unmounted", 60, "umount /mnt/pg").once(),
 ];
 
 const BACKUPS: &[Work] = &[
@@ -112,14 +124,14 @@ const HEALTH: &[Work] = &[
          sg_turs $d; sg_requests $d >/dev/null; sg_modes $d >/dev/null || true; sg_logs $d >/dev/null 2>&1 || true; sg_luns $d >/dev/null; sg_ses $d >/dev/null 2>&1 || true; done
          sg_map >/dev/null; sg_scan -i >/dev/null 2>&1 || true; lsscsi -g >/dev/null; sg_dd if=$SG of=/dev/null bs=512 count=8",
     ),
-    work("inventory", 60, "lsblk -O >/dev/null; lsblk -f >/dev/null; blkid >/dev/null; blkid -p $DATA; wipefs $DATA >/dev/null; findmnt >/dev/null; lsof $DATA >/dev/null || true"),
+    work("inventory", 60, "lsblk -O >/dev/null; lsblk -f >/dev/null; blkid >/dev/null; blkid -p $DATA; wipefs $DATA >/dev/null; findmnt >/dev/null; lsof $DATA >/dev/null || true").once(),
     work("tables-read", 60, "sfdisk -l $DATA >/dev/null; sfdisk -d $DATA >/dev/null; fdisk -l $DATA >/dev/null; partx -s $DATA >/dev/null"),
-    work("udev", 90, "udevadm trigger --subsystem-match=block; udevadm settle; udevadm trigger --action=add --subsystem-match=block; udevadm settle; udevadm test /sys/block/$(basename $DATA) >/dev/null 2>&1 || true"),
+    work("udev", 90, "udevadm trigger --subsystem-match=block; udevadm settle; udevadm trigger --action=add --subsystem-match=block; udevadm settle; udevadm test /sys/block/$(basename $DATA) >/dev/null 2>&1 || true").once(),
     work("blockdev", 60, "blockdev --report >/dev/null; blockdev --getsize64 --getro --getss --getpbsz --getra $DATA; blockdev --setra 256 $DATA; blockdev --flushbufs $DATA"),
-    work("hdparm", 60, "hdparm -I $SCSI >/dev/null 2>&1 || true; hdparm -t --direct $DATA >/dev/null; hdparm -g $SCSI >/dev/null; hdparm -C $SCSI >/dev/null 2>&1 || true"),
+    work("hdparm", 60, "hdparm -I $SCSI >/dev/null 2>&1 || true; hdparm -t --direct $DATA >/dev/null; hdparm -g $SCSI >/dev/null; hdparm -C $SCSI >/dev/null 2>&1 || true").once(),
     work("multipath", 60, "modprobe dm-multipath || true; multipath -ll >/dev/null 2>&1 || true; multipath -v0 -t >/dev/null 2>&1 || true"),
     work("fstrim", 60, "fstrim -v /var/lib/mysql; fstrim -v /"),
-    work("e4defrag", 60, "e4defrag -c /var/lib/mysql >/dev/null; e4defrag /var/lib/mysql/ib_buffer_pool >/dev/null 2>&1 || true; filefrag /var/lib/mysql/ibdata1"),
+    work("e4defrag", 60, "e4defrag -c /var/lib/mysql >/dev/null; e4defrag /var/lib/mysql/ib_buffer_pool >/dev/null 2>&1 || true; filefrag /var/lib/mysql/ibdata1").once(),
     work("fsck-read-only", 120, "P=${DATA}p1; e2fsck -n $P >/dev/null 2>&1 || [ $? -le 4 ]; tune2fs -l $P >/dev/null; dumpe2fs -h $P >/dev/null; debugfs -R stats $P >/dev/null; fsck -N $P >/dev/null; e2image -r $P - 2>/dev/null | head -c 4096 >/dev/null || true"),
     work(
         "block-trace",
@@ -133,16 +145,16 @@ fcntl.ioctl(fd, 0xC0481273, setup)\n\
 for number in (0x1274, 0x1275, 0x1276): fcntl.ioctl(fd, number)\n\
 PY",
     ),
-    work("bpftool", 60, "bpftool prog list >/dev/null; bpftool map list >/dev/null; bpftool link list >/dev/null; [ \"$DBGUARD_MODE\" = off ] || bpftool prog list | grep -q lsm"),
-    work("processes", 60, "ps aux >/dev/null; ls -l /proc/[0-9]*/fd >/dev/null 2>&1 || true; strace -f -o /root/guest-suite/strace ls / >/dev/null; tar cf /root/guest-suite/etc.tar /etc; journalctl -b -n 5 >/dev/null"),
-    work("update-grub", 120, "if [ -d /boot/grub ]; then grub-mkconfig -o /root/guest-suite/grub.cfg 2>/dev/null; fi; grub-probe -t fs / >/dev/null"),
+    work("bpftool", 60, "bpftool prog list >/dev/null; bpftool map list >/dev/null; bpftool link list >/dev/null; [ \"$DBGUARD_MODE\" = off ] || bpftool prog list | grep -qE ' (lsm|tracing) '"),
+    work("processes", 60, "ps aux >/dev/null; ls -l /proc/[0-9]*/fd >/dev/null 2>&1 || true; strace -f -o /root/guest-suite/strace ls / >/dev/null; tar cf /root/guest-suite/etc.tar /etc; journalctl -b -n 5 >/dev/null").once(),
+    work("update-grub", 120, "if [ -d /boot/grub ]; then grub-mkconfig -o /root/guest-suite/grub.cfg 2>/dev/null; fi; grub-probe -t fs / >/dev/null").once(),
 ];
 
 const FREE: &[Work] = &[
     work("partition-and-mkfs-at-once", 90, "sgdisk -Z $SCSI; sgdisk -n 1:0:+64M -n 2:0:+64M $SCSI; udevadm settle; mkfs.ext4 -q -F ${SCSI}1; mkfs.vfat ${SCSI}2; mount ${SCSI}1 /mnt; echo x >/mnt/x; umount /mnt; e2fsck -fy ${SCSI}1; resize2fs ${SCSI}1 48M; tune2fs -L free ${SCSI}1"),
     work("partition-of-mounted-disk", 90, "mount ${SCSI}1 /mnt; mkfs.ext4 -q -F ${SCSI}2; umount /mnt"),
-    work("parted", 60, "parted -s $NVME mklabel gpt mkpart a 1MiB 65MiB mkpart b 65MiB 129MiB; udevadm settle; mkfs.ext4 -q -F ${NVME}p1; partprobe $NVME; udevadm settle; mkfs.btrfs -q -f --mixed ${NVME}p2"),
-    work("sfdisk", 60, "printf 'label: gpt\\nsize=64MiB\\n' | sfdisk -q $VIRTIO; udevadm settle; mkfs.ext4 -q -F ${VIRTIO}1; growpart --help >/dev/null 2>&1 || true; echo ',+' | sfdisk -q -N 1 --force $VIRTIO; udevadm settle; e2fsck -fp ${VIRTIO}1; resize2fs ${VIRTIO}1"),
+    work("parted", 60, "parted -s $NVME mklabel gpt mkpart a 1MiB 65MiB mkpart b 65MiB 129MiB; udevadm settle; mkfs.ext4 -q -F ${NVME}p1; partprobe $NVME; udevadm settle; mkfs.btrfs -q -f --mixed ${NVME}p2").once(),
+    work("sfdisk", 60, "printf 'label: gpt\\nsize=64MiB\\n' | sfdisk -q $VIRTIO; udevadm settle; mkfs.ext4 -q -F ${VIRTIO}1; growpart --help >/dev/null 2>&1 || true; echo ',+' | sfdisk -q -N 1 --force $VIRTIO; udevadm settle; e2fsck -fp ${VIRTIO}1; resize2fs ${VIRTIO}1").once(),
     work("swap", 60, "wipefs -qaf $VIRTIO; mkswap -q -f $VIRTIO; swapon $VIRTIO; grep -q ${VIRTIO#/dev/} /proc/swaps; swapoff $VIRTIO; wipefs -qaf $VIRTIO"),
     work(
         "luks",
@@ -150,14 +162,14 @@ const FREE: &[Work] = &[
         "echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 $VIRTIO -
          echo -n secret | cryptsetup open --key-file - $VIRTIO vault; mkfs.ext4 -q -F /dev/mapper/vault; mount /dev/mapper/vault /mnt
          echo x >/mnt/x; umount /mnt; cryptsetup close vault; wipefs -qaf $VIRTIO",
-    ),
-    work("nvme-format-free", 60, "wipefs -qaf $NVME; nvme format $NVME -n 1 -s 0 -f; udevadm settle; mkfs.ext4 -q -F $NVME; blkdiscard -f $NVME"),
+    ).once(),
+    work("nvme-format-free", 60, "wipefs -qaf $NVME; nvme format $NVME -n 1 -s 0 -f; udevadm settle; mkfs.ext4 -q -F $NVME; blkdiscard -f $NVME").once(),
     work("wipe-free", 60, "dd if=/dev/zero of=$SCSI bs=1M count=4 conv=fsync; blkdiscard -f $SCSI; shred -n1 -s 1M $SCSI; sg_unmap --lba=0 --num=8 --force $SCSI"),
     work("loop", 90, "rm -f /root/guest-suite/l.img; truncate -s 32M /root/guest-suite/l.img; L=$(losetup -f --show /root/guest-suite/l.img); mkfs.ext4 -q -F $L; mount $L /mnt; echo x >/mnt/x; umount /mnt; losetup -d $L; mount -o loop /root/guest-suite/l.img /mnt; [ -f /mnt/x ]; umount /mnt"),
-    work("loop-partitions", 90, "truncate -s 32M /root/guest-suite/p.img; printf 'label: gpt\\nsize=16MiB\\n' | sfdisk -q /root/guest-suite/p.img; L=$(losetup -P -f --show /root/guest-suite/p.img); udevadm settle; mkfs.ext4 -q -F ${L}p1; mount ${L}p1 /mnt; umount /mnt; losetup -d $L"),
-    work("zram", 60, "modprobe zram num_devices=1; udevadm settle; Z=/sys/block/zram0; echo 32M >$Z/disksize; mkswap -q /dev/zram0; swapon /dev/zram0; swapoff /dev/zram0; udevadm settle; again reset $Z; echo 32M >$Z/disksize; mkfs.ext4 -q -F /dev/zram0; udevadm settle; again reset $Z"),
-    work("nbd", 90, "modprobe nbd; truncate -s 32M /root/guest-suite/n.img; qemu-nbd --fork --pid-file=/root/guest-suite/nbd.pid -f raw -c /dev/nbd1 /root/guest-suite/n.img; udevadm settle; mkfs.ext4 -q -F /dev/nbd1; qemu-nbd -d /dev/nbd1"),
-    work("ram-disk", 60, "modprobe brd rd_nr=1 rd_size=16384; udevadm settle; mkfs.ext4 -q -F /dev/ram0; mount /dev/ram0 /mnt; umount /mnt; rmmod brd"),
+    work("loop-partitions", 90, "truncate -s 32M /root/guest-suite/p.img; printf 'label: gpt\\nsize=16MiB\\n' | sfdisk -q /root/guest-suite/p.img; L=$(losetup -P -f --show /root/guest-suite/p.img); udevadm settle; mkfs.ext4 -q -F ${L}p1; mount ${L}p1 /mnt; umount /mnt; losetup -d $L").once(),
+    work("zram", 60, "modprobe zram num_devices=1; udevadm settle; Z=/sys/block/zram0; echo 32M >$Z/disksize; mkswap -q /dev/zram0; swapon /dev/zram0; swapoff /dev/zram0; udevadm settle; again reset $Z; echo 32M >$Z/disksize; mkfs.ext4 -q -F /dev/zram0; udevadm settle; again reset $Z").once(),
+    work("nbd", 90, "modprobe nbd; truncate -s 32M /root/guest-suite/n.img; qemu-nbd --fork --pid-file=/root/guest-suite/nbd.pid -f raw -c /dev/nbd1 /root/guest-suite/n.img; udevadm settle; mkfs.ext4 -q -F /dev/nbd1; qemu-nbd -d /dev/nbd1").once(),
+    work("ram-disk", 60, "modprobe brd rd_nr=1 rd_size=16384; udevadm settle; mkfs.ext4 -q -F /dev/ram0; mount /dev/ram0 /mnt; umount /mnt; rmmod brd").once(),
     work(
         "container",
         120,
@@ -165,7 +177,7 @@ const FREE: &[Work] = &[
          systemd-nspawn -q --register=no --keep-unit -D $R --bind=/mnt/c:/data /bin/busybox sh -c 'echo x >/data/x'
          [ -f /mnt/c/x ]; umount /mnt/c; losetup -d $L",
     ),
-    work("overlay", 60, "mkdir -p /root/guest-suite/o/{l,u,w,m}; mount -t overlay overlay -o lowerdir=/root/guest-suite/o/l,upperdir=/root/guest-suite/o/u,workdir=/root/guest-suite/o/w /root/guest-suite/o/m; echo x >/root/guest-suite/o/m/x; umount /root/guest-suite/o/m"),
+    work("overlay", 60, "mkdir -p /root/guest-suite/o/{l,u,w,m}; mount -t overlay overlay -o lowerdir=/root/guest-suite/o/l,upperdir=/root/guest-suite/o/u,workdir=/root/guest-suite/o/w /root/guest-suite/o/m; echo x >/root/guest-suite/o/m/x; umount /root/guest-suite/o/m").once(),
     work("database-probes", 60, "mariadbd --version >/dev/null; /usr/lib/postgresql/15/bin/postgres --version >/dev/null; mariadbd --help >/dev/null"),
 ];
 
@@ -199,7 +211,11 @@ pub fn cases() -> Vec<Case> {
     })];
     for work in [SERVERS, BACKUPS, HEALTH, FREE].into_iter().flatten() {
         let rows = rows.clone();
-        cases.push(Case::test(work.name, move || perform(work, &rows)).limit(work.limit + 40));
+        cases.push(
+            Case::test(work.name, move || perform(work, &rows))
+                .limit(work.limit + 40)
+                .breadth(work.breadth),
+        );
     }
     cases.push(Case::test("tables-printed-by-writers", print_tables));
     cases.push(Case::test("spares-are-free", || {

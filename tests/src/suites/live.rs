@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::fixture::Shared;
 use crate::acts::{self, Act, Refusal, Target, block, content, nvme, stacked};
-use crate::harness::case::Case;
+use crate::harness::case::{Breadth, Case};
 use crate::harness::disk::Disk;
 use crate::harness::snapshot::{Snapshot, open_direct};
 use crate::harness::{audit, db, guard, shell};
@@ -74,10 +74,17 @@ pub fn cases() -> Vec<Case> {
         ));
     }
     cases.push(answers("disk-database-answers", shared.clone()));
-    let part = [block::CORE, block::WRITERS, content::MAKERS, FILE_SYSTEM];
-    for act in part.into_iter().flatten() {
-        let find = || Target::partition(&Disk::role("data")?, 1);
-        cases.push(case("partition", act, find, shared.clone()));
+    let part = [
+        (block::CORE, Breadth::Every),
+        (block::WRITERS, Breadth::Once),
+        (content::MAKERS, Breadth::Once),
+        (FILE_SYSTEM, Breadth::Every),
+    ];
+    for (list, breadth) in part {
+        for act in list {
+            let find = || Target::partition(&Disk::role("data")?, 1);
+            cases.push(case("partition", act, find, shared.clone()).breadth(breadth));
+        }
     }
     cases.push(answers("partition-database-answers", shared.clone()));
     cases.push(

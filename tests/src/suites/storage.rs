@@ -17,7 +17,7 @@ const VOLUMES: &[Work] = &[
         "snapshot-removed-by-path",
         90,
         "lvcreate -q -y -s -L 16M -n snap2 vglive/data; lvremove -q -f -y /dev/vglive/snap2",
-    ),
+    ).once(),
     work(
         "lvextend-resize",
         90,
@@ -32,17 +32,17 @@ const VOLUMES: &[Work] = &[
         "vgextend",
         90,
         "pvcreate -q -ff -y $THIRD; vgextend -q vglive $THIRD; lvextend -q -L +8M vglive/data $THIRD; pvs --noheadings -o vg_name $THIRD | grep -q vglive",
-    ),
+    ).once(),
     work(
         "new-volume-and-mkfs-at-once",
         90,
         "lvcreate -q -y -L 16M -n fresh vglive && mkfs.ext4 -q -F /dev/vglive/fresh; mount /dev/vglive/fresh /mnt/snap; umount /mnt/snap; lvremove -q -f vglive/fresh",
-    ),
+    ).once(),
     work(
         "thin",
         120,
         "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -kn -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
-    ),
+    ).once(),
     // LVM does not activate a thin snapshot by itself; the controller reads of it in LVM's copy of
     // the group's metadata, which has no event of its own. A pool that is active has no name that
     // could be listed.
@@ -54,7 +54,7 @@ const VOLUMES: &[Work] = &[
          [ ! -e /dev/mapper/vglive-thinold ]; grep -q 'thinold {' /etc/lvm/backup/vglive; sleep 1
          lvremove -q -f -y vglive/thinold; lvremove -q -f -y vglive/thin
          lvchange -q -an vglive/pool; udevadm settle; sleep 1; lvremove -q -f -y vglive/pool",
-    ),
+    ).once(),
     work(
         "raid-volume-repaired",
         180,
@@ -66,12 +66,12 @@ const VOLUMES: &[Work] = &[
          lvs -a --noheadings -o devices vglive | grep -q $(basename $FB); cmp /mnt/snap/rows $DIR/rows
          lvconvert -q -y --repair vglive/mirror || true
          umount /mnt/snap; lvremove -q -f vglive/mirror; vgreduce -q vglive $FB; wipefs -qa $FB",
-    ),
+    ).once(),
     work(
         "scan",
         90,
         "pvscan --cache >/dev/null; pvscan >/dev/null; vgscan >/dev/null; lvscan >/dev/null; vgs >/dev/null; pvs -a >/dev/null; lvs -a -o+devices >/dev/null; vgdisplay >/dev/null; vgchange -q -ay vglive; vgck vglive; vgcfgbackup -q -f $DIR/vg.cfg vglive; dmsetup ls --tree >/dev/null; dmsetup table >/dev/null; lvmdevices >/dev/null 2>&1 || true",
-    ),
+    ).once(),
     work(
         "live-file-system",
         60,
@@ -84,7 +84,7 @@ const XFS: &[Work] = &[
         "xfs-snapshot-nouuid",
         120,
         "lvcreate -q -y -s -L 16M -n xsnap vglive/xdata; mount -o ro,nouuid,norecovery /dev/vglive/xsnap /mnt/snap; ls /mnt/snap >/dev/null; umount /mnt/snap; lvremove -q -f vglive/xsnap",
-    ),
+    ).once(),
     work(
         "xfs-growfs",
         120,
@@ -94,7 +94,7 @@ const XFS: &[Work] = &[
         "xfs-fsr-and-repair-n",
         120,
         "xfs_fsr /mnt/xlive >/dev/null 2>&1 || true; xfs_info /mnt/xlive >/dev/null; xfs_spaceman -c 'freesp' /mnt/xlive >/dev/null 2>&1 || true; xfs_db -r -c 'sb 0' /dev/vglive/xdata >/dev/null; xfs_repair -n /dev/vglive/xdata >/dev/null 2>&1 || true",
-    ),
+    ).once(),
 ];
 
 const ARRAY: &[Work] = &[
@@ -112,24 +112,28 @@ const ARRAY: &[Work] = &[
         "md-queries",
         60,
         "mdadm --detail /dev/md/live >/dev/null; mdadm --examine $MA >/dev/null; mdadm --detail --scan >/dev/null; cat /proc/mdstat >/dev/null; mdadm --monitor --scan --oneshot >/dev/null 2>&1 || true",
-    ),
+    ).once(),
     work(
         "md-create-on-free-disks",
         90,
         "mdadm -q --create /dev/md/free --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any $FA $FB </dev/null; udevadm settle; mkfs.ext4 -q -F /dev/md/free; mount /dev/md/free /mnt/snap; umount /mnt/snap; mdadm -q --stop /dev/md/free; mdadm -q --zero-superblock $FA $FB",
-    ),
+    ).once(),
     work(
         "free-group-from-nothing",
         90,
         "pvcreate -q -ff -y $FA; vgcreate -q vgfree $FA; lvcreate -q -y -L 16M -n lv vgfree; mkfs.ext4 -q -F /dev/vgfree/lv; lvremove -q -f vgfree/lv; vgremove -q vgfree; pvremove -q $FA",
-    ),
+    ).once(),
 ];
 
 /// The cases.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case::prepare("prepare", prepare).limit(240)];
     for work in [VOLUMES, XFS, ARRAY].into_iter().flatten() {
-        cases.push(Case::test(work.name, move || perform(work)).limit(work.limit + 40));
+        cases.push(
+            Case::test(work.name, move || perform(work))
+                .limit(work.limit + 40)
+                .breadth(work.breadth),
+        );
     }
     cases.push(Case::clean_up("remove", || {
         shell::must("umount /mnt/live /mnt/xlive /mnt/mdlive; vgchange -q -an vglive").map(drop)

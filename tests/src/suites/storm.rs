@@ -27,7 +27,9 @@ pub fn cases() -> Vec<Case> {
         }),
         Case::test("counted-exactly", counted_exactly).limit(240),
         Case::test("many-processes", many_processes).limit(120),
-        Case::test("devices-are-followed-meanwhile", followed_meanwhile).limit(180),
+        Case::test("devices-are-followed-meanwhile", followed_meanwhile)
+            .limit(180)
+            .once(),
         Case::test("event-ids-are-unique", event_ids_are_unique),
         Case::test("why-knows-the-last", why_knows_the_last),
     ]

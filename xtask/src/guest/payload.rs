@@ -21,8 +21,9 @@ const UNITS: &[(Db, &str)] = &[
 pub fn make(spec: &Spec, script: &Script, nonce: &str) -> Result<Payload> {
     let mut payload = Payload::default();
     let env = format!(
-        "NONCE={nonce}\nGUARD={}\nDB={}\nSHELL_WANTED={}\n",
+        "NONCE={nonce}\nGUARD={}\nROUTE={}\nDB={}\nSHELL_WANTED={}\n",
         spec.guard.name(),
+        spec.route,
         spec.db.name(),
         u8::from(spec.shell)
     );
@@ -41,6 +42,10 @@ pub fn make(spec: &Spec, script: &Script, nonce: &str) -> Result<Payload> {
         format!("127.0.0.1 localhost {}\n", spec.hostname),
     );
     payload.file("/etc/fstab", 0o644, fstab(spec.db, spec.firmware));
+    if spec.bmc {
+        let modules = "ipmi_si\nipmi_devintf\n";
+        payload.file("/etc/modules-load.d/bmc.conf", 0o644, modules);
+    }
     for (db, unit) in UNITS {
         if *db != spec.db {
             payload.symlink(&format!("/etc/systemd/system/{unit}"), "/dev/null");

@@ -1,5 +1,5 @@
-//! Guest suites: one guest a kernel runs `guest-suite` with the guard enforcing beside a live
-//! MariaDB; the lines it prints are the results.
+//! Guest suites: guests run `guest-suite` with the guard enforcing beside a live MariaDB; the lines
+//! it prints are the results.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,21 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::matrix::{self, Configuration, Job, Machine};
 use super::report::{Line, Tally, guest_line};
-use crate::guest::{Guard, Guest, Script};
-use crate::image::kernel::Kernel;
+use crate::guest::{Firmware, Guard, Guest, Script};
 use crate::image::root::Db;
 use crate::{build, cmd};
 
-/// Time limit of a guest; a whole run takes a good part of it when emulated beside another.
+/// Time limit of a guest; a whole run takes a good part of it when emulated beside others.
 const LIMIT: Duration = Duration::from_mins(50);
-
-/// One guest to be run.
-#[derive(Clone, Debug)]
-pub struct Job {
-    kernel: Kernel,
-    arguments: Vec<String>,
-}
 
 /// How a guest ended.
 pub struct JobResult {
@@ -35,33 +28,75 @@ pub struct JobResult {
     pub log: PathBuf,
 }
 
+/// What is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Only this suite, all of it on each configuration.
+    pub suite: Option<String>,
+    /// Only cases whose name contains this, on each configuration.
+    pub filter: Option<String>,
+}
+
+impl Choice {
+    /// The arguments of `guest-suite` for a guest.
+    fn arguments(&self, job: &Job) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for suite in &job.suites {
+            arguments.extend(["--suite".to_owned(), suite.clone()]);
+        }
+        if self.suite.is_none() && self.filter.is_none() {
+            let whole = job.whole.join(",");
+            let whole = if whole.is_empty() {
+                "none".to_owned()
+            } else {
+                whole
+            };
+            arguments.extend(["--whole".to_owned(), whole]);
+        }
+        arguments.extend(self.filter.clone());
+        arguments
+    }
+}
+
 /// Decides which guests to boot: none when the filter matches no case.
-pub fn plan(kernels: &[Kernel], suite: Option<&str>, filter: Option<&str>) -> Result<Vec<Job>> {
+pub fn plan(
+    configurations: &[Configuration],
+    choice: &Choice,
+    side_by_side: usize,
+) -> Result<Vec<Job>> {
     let mut arguments = Vec::new();
-    if let Some(suite) = suite {
-        arguments.extend(["--suite".to_owned(), suite.to_owned()]);
+    if let Some(suite) = &choice.suite {
+        arguments.extend(["--suite", suite]);
     }
-    arguments.extend(filter.map(str::to_owned));
-    let listed = cmd::capture(
-        Command::new(build::guest_program("guest-suite"))
-            .arg("--list")
-            .args(&arguments),
+    let mut suites = matrix::suites(&ask(&[&arguments[..], &["--plan"]].concat())?)?;
+    if let Some(filter) = &choice.filter {
+        let listed = ask(&[&arguments[..], &["--list", filter]].concat())?;
+        let has = |suite: &str| {
+            let of = |line: &str| line.split_once("::").is_some_and(|(name, _)| name == suite);
+            listed.lines().any(of)
+        };
+        suites.retain(|suite| has(&suite.name));
+    }
+    if choice.suite.is_some() || choice.filter.is_some() {
+        // Everything that is chosen is run on each configuration.
+        for suite in &mut suites {
+            suite.every += std::mem::take(&mut suite.once);
+        }
+        return Ok(matrix::plan(configurations, &suites, 1));
+    }
+    Ok(matrix::plan(configurations, &suites, side_by_side))
+}
+
+/// Asks the guest suites, on this machine, without performing anything.
+fn ask(arguments: &[&str]) -> Result<String> {
+    cmd::capture(
+        Command::new(build::guest_program("guest-suite")).args(arguments),
         "asking the guest suites for their cases",
-    )?;
-    if listed.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(kernels
-        .iter()
-        .map(|kernel| Job {
-            kernel: *kernel,
-            arguments: arguments.clone(),
-        })
-        .collect())
+    )
 }
 
 /// Runs the guests, `side_by_side` at a time.
-pub fn run(jobs: &[Job], side_by_side: usize) -> Vec<JobResult> {
+pub fn run(jobs: &[Job], choice: &Choice, side_by_side: usize) -> Vec<JobResult> {
     let next = Mutex::new(jobs.iter());
     let results = Mutex::new(Vec::new());
     // A thread of its own for each guest: QEMU is tied to the life of the thread that starts it.
@@ -71,7 +106,7 @@ pub fn run(jobs: &[Job], side_by_side: usize) -> Vec<JobResult> {
                 loop {
                     let job = next.lock().ok().and_then(|mut jobs| jobs.next());
                     let Some(job) = job else { break };
-                    let result = with_second_try(job);
+                    let result = with_second_try(job, choice);
                     if let Ok(mut results) = results.lock() {
                         results.push(result);
                     }
@@ -87,17 +122,17 @@ pub fn run(jobs: &[Job], side_by_side: usize) -> Vec<JobResult> {
 /// An emulated guest is ten times slower than a machine, and some cases race against `udev`. What
 /// fails twice has failed; what passes at the second try is counted and said aloud. A changed byte
 /// on a protected device is never tried again.
-fn with_second_try(job: &Job) -> JobResult {
-    let mut first = perform(job);
+fn with_second_try(job: &Job, choice: &Choice) -> JobResult {
+    let mut first = perform(job, choice);
     let suites = failed_suites(&first.tally);
     if suites.is_empty() || suites.len() > SECOND_TRIES {
         return first;
     }
     for suite in suites {
-        let again = perform(&Job {
-            kernel: job.kernel,
-            arguments: vec!["--suite".into(), suite.clone()],
-        });
+        let mut alone = job.clone();
+        alone.suites = vec![suite.clone()];
+        alone.whole.retain(|name| *name == suite);
+        let again = perform(&alone, choice);
         if again.tally.failed() {
             first.log = again.log;
             continue;
@@ -111,7 +146,7 @@ fn with_second_try(job: &Job) -> JobResult {
         first.tally.passed += mended;
         println!(
             "guest {}: {suite}: {mended} cases passed at the second try",
-            job.kernel
+            job.configuration
         );
     }
     first
@@ -147,43 +182,49 @@ fn suite_of(failure: &str) -> Option<&str> {
     (!suite.contains(' ')).then_some(suite)
 }
 
-fn perform(job: &Job) -> JobResult {
-    let kernel = job.kernel;
-    eprintln!("test: guest with kernel {kernel} starts");
-    let mut cases = Cases::new(kernel);
+fn perform(job: &Job, choice: &Choice) -> JobResult {
+    let on = job.configuration;
+    eprintln!("test: guest {on} starts: {}", job.suites.join(", "));
+    let mut cases = Cases::new(on);
     let mut log = PathBuf::from("(no guest was made)");
-    if let Err(error) = boot(job, &mut cases, &mut log) {
-        cases.tally.fail(format!("{kernel}: {error:#}"));
-        eprintln!("test: kernel {kernel}: {error:#}");
+    if let Err(error) = boot(job, choice, &mut cases, &mut log) {
+        cases.tally.fail(format!("{on}: {error:#}"));
+        eprintln!("test: {on}: {error:#}");
     }
-    println!("guest {kernel}: {}", cases.tally.line());
+    println!("guest {on}: {}", cases.tally.line());
     JobResult {
         tally: cases.tally,
         log,
     }
 }
 
-fn boot(job: &Job, cases: &mut Cases, log: &mut PathBuf) -> Result<()> {
-    let mut machine = Guest::new(job.kernel)
+fn boot(job: &Job, choice: &Choice, cases: &mut Cases, log: &mut PathBuf) -> Result<()> {
+    let on = job.configuration;
+    let mut guest = Guest::new(on.kernel)
+        .route(on.route)
         .guard(Guard::Enforce)
         .db(Db::Mariadb)
-        .timeout(LIMIT)
-        .prepare()?;
+        .timeout(LIMIT);
+    if job.machine == Machine::Boot {
+        guest = guest.firmware(Firmware::Efi).bmc(true);
+    }
+    let mut machine = guest.prepare()?;
     *log = machine.dir().to_path_buf();
     let path = machine.dir().join("output.log");
     let mut file =
         File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let arguments = choice.arguments(job);
     let script = Script::text("exec /usr/lib/guest/bin/guest-suite \"$@\"")
-        .args(&job.arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        .args(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let outcome = machine.run(&script, &mut |bytes| {
         file.write_all(bytes).ok();
         cases.feed(bytes);
     })?;
     eprintln!(
-        "test: guest with kernel {} booted in {:.0} s, done after {:.0} s",
-        job.kernel,
+        "test: guest {on} booted in {:.0} s, done after {:.0} s (about {} s at leisure)",
         outcome.boot.as_secs_f32(),
-        outcome.total.as_secs_f32()
+        outcome.total.as_secs_f32(),
+        job.seconds
     );
     cases.end(outcome.status);
     Ok(())
@@ -191,7 +232,7 @@ fn boot(job: &Job, cases: &mut Cases, log: &mut PathBuf) -> Result<()> {
 
 /// The results of one guest as its lines come in.
 struct Cases {
-    kernel: Kernel,
+    on: Configuration,
     line: Vec<u8>,
     seen: usize,
     done: Option<usize>,
@@ -199,9 +240,9 @@ struct Cases {
 }
 
 impl Cases {
-    fn new(kernel: Kernel) -> Self {
+    fn new(on: Configuration) -> Self {
         Self {
-            kernel,
+            on,
             line: Vec::new(),
             seen: 0,
             done: None,
@@ -222,14 +263,14 @@ impl Cases {
     }
 
     fn take(&mut self, line: &str) {
-        let kernel = self.kernel;
+        let on = self.on;
         match guest_line(line) {
             Line::Ok(name) => {
                 self.tally.passed += 1;
                 self.show("ok  ", &name, "");
             }
             Line::Fail(name, reason) => {
-                self.tally.fail(format!("{kernel}: {name}: {reason}"));
+                self.tally.fail(format!("{on}: {name}: {reason}"));
                 self.show("FAIL", &name, &reason);
             }
             Line::Skip(name, reason) => {
@@ -238,7 +279,7 @@ impl Cases {
             }
             Line::Done(count) => {
                 if self.done.replace(count).is_some() {
-                    self.tally.fail(format!("{kernel}: the suite ended twice"));
+                    self.tally.fail(format!("{on}: the suite ended twice"));
                 }
                 return;
             }
@@ -248,26 +289,27 @@ impl Cases {
     }
 
     fn show(&self, word: &str, name: &str, reason: &str) {
-        let line = format!("{:<5} {word} {name} {reason}", self.kernel.name);
+        let on = self.on.to_string();
+        let line = format!("{on:<13} {word} {name} {reason}");
         println!("{}", line.trim_end());
     }
 
     /// Checks that the guest's own account agrees with what was read.
     fn end(&mut self, status: u8) {
-        let kernel = self.kernel;
+        let on = self.on;
         match self.done {
             None => self
                 .tally
-                .fail(format!("{kernel}: the suite did not reach its end")),
+                .fail(format!("{on}: the suite did not reach its end")),
             Some(count) if count != self.seen => self.tally.fail(format!(
-                "{kernel}: the suite speaks of {count} cases, {} were seen",
+                "{on}: the suite speaks of {count} cases, {} were seen",
                 self.seen
             )),
             Some(_) => {}
         }
         if (status != 0) != self.tally.failed() {
             self.tally.fail(format!(
-                "{kernel}: the suite's exit status {status} fits no case"
+                "{on}: the suite's exit status {status} fits no case"
             ));
         }
     }
@@ -278,7 +320,7 @@ mod tests {
     use super::*;
 
     fn tally(output: &str, status: u8) -> Tally {
-        let mut cases = Cases::new("6.1".parse().unwrap());
+        let mut cases = Cases::new(matrix::all()[1]);
         for piece in output.as_bytes().chunks(3) {
             cases.feed(piece);
         }
@@ -297,6 +339,27 @@ mod tests {
         assert_eq!(failed(&["6.1: a::b: late", "6.1: d::e: late"]), ["a", "d"]);
         assert!(failed(&["6.1: a::b: THE ACT SUCCEEDED: sector 0"]).is_empty());
         assert!(failed(&["6.1: the suite did not reach its end"]).is_empty());
+    }
+
+    #[test]
+    fn a_guest_runs_its_suites_and_what_is_whole_of_them() {
+        let job = Job {
+            configuration: matrix::all()[0],
+            machine: Machine::Server,
+            suites: vec!["a".into(), "b".into()],
+            whole: vec!["b".into()],
+            seconds: 0,
+        };
+        let mut choice = Choice::default();
+        assert_eq!(
+            choice.arguments(&job),
+            ["--suite", "a", "--suite", "b", "--whole", "b"]
+        );
+        choice.filter = Some("x".into());
+        assert_eq!(
+            choice.arguments(&job),
+            ["--suite", "a", "--suite", "b", "x"]
+        );
     }
 
     #[test]
