@@ -6,6 +6,7 @@
 
 pub mod acts;
 pub mod compare;
+pub mod coverage;
 pub mod harness;
 pub mod native;
 pub mod suites;

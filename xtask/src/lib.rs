@@ -5,6 +5,7 @@ pub mod bench;
 pub mod build;
 pub mod cache;
 pub mod cmd;
+pub mod coverage;
 pub mod demo;
 pub mod fmt;
 pub mod guest;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use xtask::guest::Failure;
 use xtask::package::NotYet;
 use xtask::setup::Missing;
-use xtask::{bench, build, demo, fmt, lint, package, setup, test, vm};
+use xtask::{bench, build, coverage, demo, fmt, lint, package, setup, test, vm};
 
 /// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
 const UNAVAILABLE: u8 = 69;
@@ -41,6 +41,8 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Make docs/coverage.md anew from the table in tests/src/coverage
+    Coverage,
     /// Run clippy on both halves with warnings denied
     Lint,
     /// Make Debian packages (not part of this version)
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Vm(options) => vm::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Fmt { check } => fmt::run(check).map(|()| 0),
+        Verb::Coverage => coverage::run().map(|()| 0),
         Verb::Lint => lint::run().map(|()| 0),
         Verb::Package => package::run().map(|()| 0),
         Verb::Demo(options) => demo::run(&options),

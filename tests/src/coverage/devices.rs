@@ -1,0 +1,239 @@
+//! Rows about devices: written, commanded, laid over each other, mounted.
+
+use super::Usual::{Allowed, RecordedByRule, RefusedByRule, RefusedOnDevice};
+use super::{Row, row};
+
+/// Both ways in that an ioctl has, and io_uring's.
+const COMMANDS: &[&str] = &["file_ioctl", "file_ioctl_compat", "uring_cmd"];
+const IOCTL: &[&str] = &["file_ioctl", "file_ioctl_compat"];
+const OPEN: &[&str] = &["file_open"];
+
+const ALL: &str = "all kernels";
+
+/// A: bytes written past the file system.
+#[rustfmt::skip]
+pub const WRITES: &[Row] = &[
+    row("A1", "A device opened for writing and written, by whatever call", "dd, cat, cp, tee, shred, qemu-img, fio, rsync; write, aio, io_uring, splice, sendfile", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&[
+            "dd", "dd-direct", "shell-redirection", "cp", "tee", "cat-append", "redirection-*", "python", "perl", "truncate-and-dd",
+            "shred", "busybox-dd", "dcfldd", "dc3dd", "ddrescue", "socat", "pv", "rsync-write-devices", "qemu-*", "scrub", "wipe",
+            "fio-*", "partclone", "pwrite*", "open-exclusive", "open-truncate", "writev", "sendfile", "splice", "aio", "io-uring*",
+            "mount-elsewhere-and-dd", "storm::counted-exactly", "storm::many-processes",
+        ]),
+    row("A2", "Signatures erased", "wipefs -a, wipefs -af, wipefs --offset", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["wipefs-*"]),
+    row("A3", "A file system, swap area or label made", "mkfs.*, mkswap, make-bcache", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["mkfs.*", "mke2fs-whole", "mkswap", "make-bcache", "swap-over", "swaplabel"]),
+    row("A4", "A partition table written", "sgdisk, parted, sfdisk, fdisk, gdisk", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["sgdisk-*", "parted-*", "sfdisk-*", "fdisk", "gdisk"]),
+    row("A5", "Blocks discarded or zeroed", "blkdiscard; BLKDISCARD, BLKSECDISCARD, BLKZEROOUT", ALL, RefusedOnDevice)
+        .hooks(&["file_open", "file_ioctl", "file_ioctl_compat"])
+        .tests(&["blkdiscard*", "BLKDISCARD-*", "BLKZEROOUT-*", "BLKSECDISCARD-*", "observe::class-discard"]),
+    row("A6", "Ranges punched out", "fallocate on a block device", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["fallocate-*"]),
+    row("A7", "Zones reset", "blkzone reset: BLKRESETZONE", ALL, RefusedOnDevice)
+        .hooks(&["file_open", "file_ioctl", "file_ioctl_compat"])
+        .not_covered("no zoned disk in the guests; the number is on the list of discards, and the open is A1's"),
+    row("A8", "A file system mended, tuned, shrunk or edited past the kernel", "e2fsck -y, xfs_repair, tune2fs, debugfs -w, resize2fs, btrfs check", ALL,
+        RefusedByRule("raw-write", "nobody mends what is in use; growing a mounted ext file system has a grant, because lvextend -r needs it"))
+        .hooks(OPEN)
+        .tests(&["e2fsck", "tune2fs*", "debugfs-write", "resize2fs-shrink", "e2label", "zerofree", "xfs_repair-log", "xfs_admin", "btrfs*"]),
+    row("A9", "Keys of an encrypted disk destroyed", "cryptsetup luksFormat, luksErase, luksKillSlot, luksHeaderRestore", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["luksFormat", "luks-*"])
+        .but("the key wipe of an open mapping (DM_TARGET_MSG); see D2"),
+    row("A10", "Members of an array overwritten", "mdadm --create, --zero-superblock", ALL, RefusedOnDevice)
+        .hooks(&["file_open", "file_ioctl"])
+        .tests(&["mdadm-create*", "mdadm-zero-superblock"]),
+    row("A11", "LVM's metadata destroyed", "pvcreate, pvremove, vgremove, vgcreate, lvremove, lvreduce, vgcfgrestore", ALL,
+        RefusedByRule("raw-write", "the same program makes snapshots and grows volumes: the verb and its arguments decide, see L2 and L3"))
+        .hooks(&["exec", "file_open"])
+        .tests(&["pvcreate*", "pvremove", "vgremove", "vgcreate-over", "lvremove*", "lvreduce", "lvresize-shrink", "lvm-*", "lvcreate-renamed", "vgcfgrestore"]),
+    row("A12", "Boot sectors written", "grub-install on a BIOS disk, dd of a boot image", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["grub-bios-setup"])
+        .but("grub-install itself from a package's script, see L8"),
+    row("A13", "A device used as swap", "swapon, mkswap then swapon", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["swapon*", "swap-then-swapon"]),
+    row("A14", "A device mapped and stored to", "mmap MAP_SHARED", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["mapped"])
+        .but("mappings made before the host was armed, see A15"),
+    row("A15", "A descriptor from before the host was armed, passed on or inherited", "SCM_RIGHTS, pidfd_getfd, fork", ALL,
+        RefusedByRule("raw-write", "a database's own descriptors must go on; those of others are found when the host is armed"))
+        .hooks(IOCTL)
+        .tests(&["passed-descriptor", "observe::class-discard"])
+        .but("writes through a descriptor that was opened before: reported and closed off by a later part"),
+    row("A16", "Another way to the same device", "mknod, a container's /dev, /proc/self/fd, O_PATH, open_by_handle_at, io_uring OPENAT, namespaces", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&[
+            "fresh-node", "reopen-*", "open-by-handle", "from-thread", "mount-namespace", "pid-mount-chroot", "user-namespace", "cgroup-namespace",
+            "nspawn", "crun-privileged", "setpriv-no-caps", "another-user-in-disk-group", "systemd-run", "nsenter-init", "renamed-*", "compat-write",
+        ]),
+    row("A17", "Raw character devices", "/dev/raw/rawN", "up to 5.13", RefusedOnDevice)
+        .hooks(OPEN)
+        .not_covered("the driver is a module of 5.10 alone; no case yet"),
+    row("A18", "Access mode 3: commands without reading or writing", "open(dev, 3)", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["access-mode-3"]),
+    row("A19", "Persistent memory", "/dev/dax*, ndctl", ALL, RefusedOnDevice)
+        .not_covered("the guests have no persistent memory"),
+    row("A20", "Flash memory", "flash_erase, flashcp, flashrom", ALL, RefusedOnDevice)
+        .not_covered("the guests have no flash; /dev/mtdblock is a block device as any other"),
+    row("A21", "ZFS labels", "zpool create -f, labelclear", "where the module is installed", RefusedOnDevice)
+        .not_covered("ZFS is not part of these kernels"),
+];
+
+/// B: commands sent to a drive past the block layer.
+#[rustfmt::skip]
+pub const PASSTHROUGH: &[Row] = &[
+    row("B1", "NVMe admin commands that are not read-only", "nvme format, sanitize, delete-ns, fw-commit, set-feature, admin-passthru", ALL,
+        RefusedByRule("passthrough", "reading commands are allowed by opcode (identify, log pages, get features, self-test); vendor opcodes are refused, since nobody can tell what they do"))
+        .hooks(COMMANDS)
+        .tests(&["nvme-format*", "nvme-sanitize", "nvme-admin-passthru*", "nvme-delete-ns", "nvme-detach-ns", "nvme-set-feature*", "nvme-fw-*", "nvme-security*", "ADMIN*", "vendor-opcode"]),
+    row("B2", "NVMe I/O commands that write", "nvme write-zeroes, dsm, write, copy, io-passthru; SUBMIT_IO", ALL, RefusedOnDevice)
+        .hooks(COMMANDS)
+        .tests(&["nvme-write*", "nvme-dsm", "nvme-copy", "nvme-io-passthru*", "IO_CMD-*", "IO64_CMD-*", "SUBMIT_IO-*", "compat-IO_CMD*"]),
+    row("B3", "The same through io_uring", "NVME_URING_CMD_*", "6.1 and newer", RefusedOnDevice)
+        .hooks(&["uring_cmd"])
+        .tests(&["uring-cmd-*"]),
+    row("B4", "A controller reset", "nvme reset, subsystem-reset", ALL, RefusedOnDevice)
+        .hooks(IOCTL)
+        .tests(&["nvme-reset*", "nvme-subsystem-reset", "nvme-ns-rescan"]),
+    row("B5", "SCSI and ATA commands that are not read-only, to a disk, a partition or what lies over it", "sg_raw, sg_dd, sg_unmap, sg_format, sg_sanitize, sg_write_same", ALL,
+        RefusedByRule("passthrough", "a list of reading commands is allowed (inquiry, sense, logs, SMART); everything else is refused, known or not"))
+        .hooks(IOCTL)
+        .tests(&["sg_*", "SG_IO-block", "SG_IO-partition", "SG_IO-unreadable-cdb", "SEND_COMMAND", "compat-SG_IO-*", "observe::class-passthrough"]),
+    row("B6", "The same through /dev/sg*, also by write()", "sg_raw, sgp_dd", ALL, RefusedOnDevice)
+        .hooks(&["file_open", "file_ioctl", "file_ioctl_compat"])
+        .tests(&["sg_dd-sg", "sgp_dd", "sg_raw-write-sg", "sg_raw-write16", "sg_unmap-sg", "SG_IO-sg", "sg-write-call"]),
+    row("B7", "The same through /dev/bsg", "sg_raw", ALL, RefusedOnDevice)
+        .hooks(IOCTL)
+        .tests(&["sg_raw-write-bsg", "SG_IO-bsg"]),
+    row("B8", "ATA commands through hdparm", "hdparm --security-erase, --trim-sector-ranges, --write-sector, --dco-restore", ALL, RefusedOnDevice)
+        .hooks(IOCTL)
+        .tests(&["hdparm-*"]),
+    row("B9", "Self-encrypting drives reverted", "sedutil; IOC_OPAL_*", ALL, RefusedOnDevice)
+        .hooks(IOCTL)
+        .not_covered("no emulated drive has OPAL; the numbers are on no list, which refuses them (host test)"),
+    row("B10", "Persistent reservations", "blkpr, sg_persist", ALL,
+        RefusedByRule("passthrough", "only a cluster's fencing agent sends them, and taking one takes the disk from the database"))
+        .hooks(IOCTL)
+        .not_covered("no emulated disk has reservations; host tests tell the commands apart"),
+    row("B11", "eMMC commands", "mmc; MMC_IOC_CMD", ALL, RefusedOnDevice)
+        .hooks(IOCTL)
+        .not_covered("the guests have no eMMC; the numbers are on no list, which refuses them"),
+    row("B12", "RAID controllers told to delete a volume", "storcli, ssacli, perccli, arcconf", ALL,
+        RefusedByRule("passthrough", "frames are the vendor's own; where the controller's node is a block or sg node it is judged as one"))
+        .not_covered("the controllers' own character nodes are not classified, and no guest has one"),
+    row("B13", "DASD formatted", "dasdfmt", "s390 alone", RefusedOnDevice)
+        .not_covered("s390 alone"),
+    row("B14", "Discards through io_uring", "BLOCK_URING_CMD_DISCARD", "6.12 and newer", RefusedOnDevice)
+        .hooks(&["uring_cmd"])
+        .not_covered("needs a descriptor opened for writing, which A1 refuses; the command itself has a host test"),
+    row("B15", "Any of these from a 32-bit program", "", ALL, RefusedOnDevice)
+        .hooks(&["file_ioctl_compat"])
+        .tests(&["compat-*"]),
+];
+
+/// C: what the kernel believes of a disk.
+#[rustfmt::skip]
+pub const PICTURE: &[Row] = &[
+    row("C1", "Partitions added, resized or deleted in the kernel's table", "addpart, delpart, resizepart, partx: BLKPG", ALL,
+        RefusedByRule("partition", "a shrunk partition of a live disk cuts the data off; no operator does it to a protected one"))
+        .hooks(IOCTL)
+        .tests(&["delpart", "addpart", "resizepart", "partx-delete", "BLKPG-resize", "compat-BLKPG", "observe::class-partition"]),
+    row("C2", "The table read anew", "blockdev --rereadpt, partprobe", ALL,
+        Allowed("the kernel itself refuses it while a partition is open; udev and installers do it all the time"))
+        .hooks(IOCTL)
+        .tests(&["rereadpt"]),
+    row("C3", "A device made read-only", "blockdev --setro", ALL,
+        RefusedByRule("detach", "every later open for writing fails, the database's too"))
+        .hooks(IOCTL)
+        .tests(&["setro", "compat-BLKROSET", "observe::class-detach"]),
+    row("C4", "Buffers flushed, read-ahead set", "blockdev --flushbufs, --setra", ALL, Allowed("harmless"))
+        .hooks(IOCTL)
+        .tests(&["flushbufs", "legitimate::blockdev"]),
+    row("C5", "A command that nobody has looked at", "an ioctl number that is on no list", ALL, RefusedOnDevice)
+        .hooks(COMMANDS)
+        .tests(&["invented-ioctl"]),
+];
+
+/// D: another device laid over a protected one.
+#[rustfmt::skip]
+pub const STACKED: &[Row] = &[
+    row("D1", "A device-mapper table over a device, then written through it", "dmsetup create, cryptsetup plain", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["dm-linear*", "crypt-plain"])
+        .but("loading the table; what it makes is unknown, and refused, until it is classified and protected"),
+    row("D2", "Mappings removed, suspended, replaced or sent messages", "dmsetup remove, suspend, message, wipe_table", ALL,
+        RefusedByRule("detach", "LVM and multipath suspend and resume all the time; removing or emptying a live mapping is no operator's"))
+        .not_covered("commands to /dev/mapper/control are not judged yet"),
+    row("D3", "Arrays stopped, robbed of members, or given a protected disk", "mdadm --stop, --fail, --remove, --add, --build", ALL,
+        RefusedByRule("detach", "a member that the array can spare may be failed and replaced, see L5; anything else loses data"))
+        .hooks(IOCTL)
+        .tests(&["mdadm-stop", "md-build-over", "observe::class-remap"])
+        .but("MD's files in sysfs"),
+    row("D4", "Loop devices over a disk", "losetup", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["loop-*"]),
+    row("D5", "A disk exported by LIO", "targetcli", ALL, RefusedOnDevice)
+        .not_covered("the kernel opens the disk itself: for the cgroup device layer"),
+    row("D6", "A disk exported by NVMe over fabrics", "nvmetcli", ALL, RefusedOnDevice)
+        .not_covered("the kernel opens the disk itself: for the cgroup device layer"),
+    row("D7", "A disk served by a program", "nbd-server, qemu-nbd, qemu", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["qemu-nbd"]),
+    row("D8", "bcache over a disk", "make-bcache, /sys/fs/bcache/register", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .tests(&["make-bcache"])
+        .but("registering one that is there already: the kernel opens it itself"),
+    row("D9", "Btrfs given, or robbed of, a device or subvolume", "btrfs device add, replace, subvolume delete", ALL,
+        RecordedByRule("detach", "snapshots are deleted by every backup tool; a subvolume that is a data directory is another matter"))
+        .not_covered("ioctls on directories are not judged yet"),
+    row("D10", "A device mounted for writing", "mount, fsmount", ALL,
+        Allowed("mounting its own file system is how a database starts and fails over"))
+        .tests(&["legitimate::postgres-on-its-own-disk", "hoststate::restart-arms-again"]),
+    row("D11", "Hibernation and resume", "/sys/power/resume, /sys/power/state", ALL, RefusedByRule("reset", "no database server hibernates"))
+        .not_covered("the files are not on the list yet"),
+    row("D12", "DRBD told to throw its copy away", "drbdadm create-md, invalidate", "where the module is installed", RefusedOnDevice)
+        .not_covered("DRBD is not part of the guests"),
+    row("D13", "ZFS pools destroyed", "zpool destroy, zfs destroy", "where the module is installed",
+        RefusedByRule("raw-write", "the kernel opens the disks itself"))
+        .not_covered("ZFS is not part of these kernels"),
+    row("D14", "USB mass-storage gadgets", "g_mass_storage", ALL, RefusedOnDevice)
+        .hooks(OPEN)
+        .not_covered("opens the disk as any program does, see A1; the guests have no gadget controller"),
+    row("D15", "Other drivers that open disks themselves", "block2mtd, rnbd, xen-blkback, ocfs2", ALL, RefusedOnDevice)
+        .not_covered("the kernel opens the disk itself: for the cgroup device layer"),
+];
+
+/// E: what is done to a file system that is mounted.
+#[rustfmt::skip]
+pub const FILE_SYSTEMS: &[Row] = &[
+    row("E1", "A file system shut down", "xfs_io shutdown: XFS_IOC_GOINGDOWN", ALL, RefusedOnDevice)
+        .not_covered("ioctls on files are not judged yet"),
+    row("E2", "A file system frozen", "fsfreeze", ALL,
+        Allowed("backup agents freeze for a snapshot"))
+        .tests(&["legitimate::fsfreeze"]),
+    row("E3", "A file system shrunk", "resize2fs, lvreduce", ALL, RefusedOnDevice)
+        .hooks(&["exec", "file_open"])
+        .tests(&["resize2fs-shrink", "lvreduce", "lvresize-shrink"])
+        .but("shrinking by an ioctl on the mount; ext4 and XFS refuse that themselves, Btrfs does it"),
+    row("E4", "The database's file system taken away", "umount -l, umount -f", ALL,
+        RefusedByRule("detach", "failover unmounts after the server has stopped; by force or lazily it pulls the data from under a live one"))
+        .not_covered("mounts are not judged yet"),
+    row("E5", "Files deleted", "rm -rf", ALL,
+        Allowed("what a database may do to its files, root may: the guard is about devices and what boots"))
+        .not_covered("out of scope: backups and database permissions are for that"),
+    row("E6", "Remounted read-only", "mount -o remount,ro", ALL, RecordedByRule("detach", "an outage that ends with another remount"))
+        .not_covered("mounts are not judged yet"),
+    row("E7", "Free blocks trimmed", "fstrim", ALL, Allowed("free blocks hold nothing"))
+        .tests(&["legitimate::fstrim"]),
+];
