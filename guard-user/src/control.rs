@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::record::Database;
-use crate::kernel::{Counters, HookStatus};
+use crate::kernel::{Counters, HookStatus, HookTest};
 
 /// The socket.
 pub const SOCKET_PATH: &str = "/run/dbguard/control.sock";
@@ -133,6 +133,8 @@ pub struct Status {
     pub kernel: String,
     /// Each hook.
     pub hooks: Vec<HookStatus>,
+    /// How the last attacks on the canary went, hook by hook.
+    pub self_test: Vec<HookTest>,
     /// What does not work, one sentence each with the next step.
     pub problems: Vec<Problem>,
     /// Critical processes.

@@ -31,6 +31,7 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
             uname.machine().to_string_lossy()
         ),
         hooks: Vec::new(),
+        self_test: Vec::new(),
         problems: Vec::new(),
         databases: Vec::new(),
         devices: DeviceCounts::default(),

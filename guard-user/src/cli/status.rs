@@ -4,6 +4,7 @@ use super::{Output, text};
 use crate::audit::names::printable;
 use crate::config::describe;
 use crate::control::{Answer, ControlError, Protection, Request, Status, ask};
+use crate::kernel::{HookStatus, HookTest, TestOutcome};
 use crate::standing;
 
 /// Show whether this host is protected, and how
@@ -68,6 +69,7 @@ fn show(status: &Status) -> String {
             status.hooks.len()
         ),
     )];
+    rows.extend(hook_rows(status));
     for (at, database) in status.databases.iter().enumerate() {
         let label = if at == 0 { "database" } else { "" };
         let mut text = format!("{} {}", database.name, database.pid);
@@ -125,6 +127,50 @@ fn show(status: &Status) -> String {
     }
     text.push_str(&text::columns(&rows, "  "));
     text
+}
+
+/// Why this route, what the hooks that are not there leave open, and runs that were skipped.
+fn hook_rows(status: &Status) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    if !status.route_why.is_empty() {
+        rows.push(row("", &printable(&status.route_why)));
+    }
+    let refused = |test: &&HookTest| test.outcome == TestOutcome::Refused;
+    let proved: Vec<&str> = status
+        .self_test
+        .iter()
+        .filter(refused)
+        .map(|test| test.hook.as_str())
+        .collect();
+    if !proved.is_empty() {
+        rows.push(row("", &format!("seen to refuse: {}", proved.join(", "))));
+    }
+    for hook in status.hooks.iter().filter(|hook| !hook.attached) {
+        let why = hook.why_missing.as_deref().unwrap_or("not attached");
+        let (opens, covered_by) = (&hook.opens, &hook.covered_by);
+        let text = format!(
+            "no {}: {why}; leaves open: {opens}; covered by: {covered_by}",
+            hook.name
+        );
+        rows.push(row("", &text));
+    }
+    let missed = |hook: &&HookStatus| hook.misses.is_some_and(|misses| misses > 0);
+    let missed: Vec<String> = status
+        .hooks
+        .iter()
+        .filter(missed)
+        .map(|hook| format!("{} {}", hook.name, hook.misses.unwrap_or(0)))
+        .collect();
+    if !missed.is_empty() {
+        rows.push(row(
+            "skipped",
+            &format!(
+                "runs while another task was preempted inside: {}",
+                missed.join(", ")
+            ),
+        ));
+    }
+    rows
 }
 
 fn protected_rows(status: &Status) -> Vec<Vec<String>> {

@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) tools: Tools,
     pub(super) raw_devices: Option<Vec<PathBuf>>,
     pub(super) data_directories: Option<Vec<PathBuf>>,
+    pub(super) self_test_minutes: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

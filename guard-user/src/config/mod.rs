@@ -41,6 +41,8 @@ pub struct Config {
     pub raw_devices: Vec<PathBuf>,
     /// Data directories to protect whether or not a server runs.
     pub data_directories: Vec<PathBuf>,
+    /// Minutes between two attacks on the canary when nothing else wakes the controller; 0 for none.
+    pub self_test_minutes: u32,
     /// Where each setting came from, in the order it was read.
     pub origins: Vec<Origin>,
 }
@@ -57,6 +59,7 @@ impl Default for Config {
             tools_disabled: Vec::new(),
             raw_devices: Vec::new(),
             data_directories: Vec::new(),
+            self_test_minutes: 10,
             origins: Vec::new(),
         }
     }
@@ -206,6 +209,7 @@ impl Config {
             tools,
             raw_devices,
             data_directories,
+            self_test_minutes,
         } = parsed;
         if let Some(mode) = mode {
             self.mode = match mode {
@@ -259,6 +263,10 @@ impl Config {
             absolute("data_directories", &paths)?;
             self.came_from(file, "data_directories", path_list(&paths));
             self.data_directories.extend(paths);
+        }
+        if let Some(minutes) = self_test_minutes {
+            self.came_from(file, "self_test_minutes", minutes.to_string());
+            self.self_test_minutes = minutes;
         }
         Ok(())
     }

@@ -308,6 +308,9 @@ impl Daemon {
             self.news.extend(Changes::all());
             self.survey("devices changed a moment ago");
         }
+        if passed(&mut self.due.prove, now) {
+            self.prove();
+        }
         let before = self.due.inspect.len();
         self.due.inspect.retain(|then| *then > now);
         if self.due.inspect.len() < before {

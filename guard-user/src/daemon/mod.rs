@@ -152,6 +152,8 @@ struct Due {
     survey: Option<Instant>,
     /// Devices changed and were not all read again.
     scan: Option<Instant>,
+    /// The canary is attacked although nothing happens.
+    prove: Option<Instant>,
     /// Critical processes that have only just started, looked at again.
     inspect: Vec<Instant>,
 }
@@ -164,6 +166,7 @@ impl Due {
             self.losses,
             self.survey,
             self.scan,
+            self.prove,
         ]
         .into_iter()
         .flatten()

@@ -86,6 +86,10 @@ impl Daemon {
             route_why: self.report.route_why.clone(),
             kernel: self.report.kernel.clone(),
             hooks: self.report.hooks.clone(),
+            self_test: self
+                .self_test
+                .as_ref()
+                .map_or_else(Vec::new, |(_, test)| test.hooks.clone()),
             problems,
             databases: self.databases(),
             devices: self.counts(),

@@ -62,6 +62,7 @@ impl Daemon {
                     detail,
                 }));
                 self.apply_modes(&before.modes());
+                self.prove_later();
                 self.build_tables();
                 self.set_executables();
                 if let Err(error) = self.track_running() {

@@ -8,6 +8,7 @@ pub mod hoststate;
 pub mod legitimate;
 pub mod live;
 pub mod observe;
+pub mod route;
 pub mod storage;
 pub mod storm;
 
@@ -85,6 +86,11 @@ pub fn all() -> Vec<Suite> {
             seconds: (60, 0),
             machine: Machine::Server,
             cases: observe::cases,
+        },
+        Suite {
+            name: "route",
+            about: "how the guard is attached, proved hook by hook, and what a preempted run costs",
+            cases: route::cases,
         },
         Suite {
             name: "controller",
