@@ -50,17 +50,19 @@ impl Programs {
     fn load(plan: &Plan<'_>, conveniences: bool) -> Result<Self, Problem> {
         let messages = Messages::collect()
             .map_err(|error| internal("making room for the messages of libbpf", error))?;
+        let bytes = object::with_own_functions(object::OBJECT)
+            .ok_or_else(|| internal("reading the kernel half", "it is no ELF file"))?;
         let mut options = sys::bpf_object_open_opts {
             sz: size_of::<sys::bpf_object_open_opts>() as sys::size_t,
             object_name: c"dbguard".as_ptr(),
             ..Default::default()
         };
-        // SAFETY: the object's bytes live as long as this program; libbpf copies what it keeps,
-        // and writes to neither argument.
+        // SAFETY: bytes and options live longer than the call, which copies what it keeps and
+        // writes to neither.
         let opened = unsafe {
             sys::bpf_object__open_mem(
-                object::OBJECT.as_ptr().cast(),
-                object::OBJECT.len() as sys::size_t,
+                bytes.as_ptr().cast(),
+                bytes.len() as sys::size_t,
                 &raw mut options,
             )
         };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use object::elf::Sym64;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 use sha2::{Digest, Sha256};
@@ -53,6 +54,36 @@ pub(super) fn places<'a>(
     symbols.map(place).collect()
 }
 
+/// A copy of the object for libbpf, in which the functions that programs call are the object's own:
+/// `STV_HIDDEN`. Where such a function is global, the kernel verifies it by itself, whoever calls it,
+/// and takes none that has or returns a pointer, as `memset` does (kernel/bpf/btf.c
+/// `btf_prepare_func_args`). aya does the same by itself.
+pub(super) fn with_own_functions(object: &[u8]) -> Option<Vec<u8>> {
+    /// `STV_HIDDEN`, and where `st_other` is in `Elf64_Sym` (elf(5)).
+    const HIDDEN: u8 = 2;
+    const OTHER: usize = 5;
+    let file = ElfFile64::<Endianness>::parse(object).ok()?;
+    let table = file.section_by_name(".symtab")?;
+    let (start, _) = table.file_range()?;
+    let shared = file.section_by_name(".text").map(|text| text.index());
+    let mut copy = object.to_vec();
+    for symbol in file.symbols() {
+        if shared.is_none() || symbol.section_index() != shared || !symbol.is_global() {
+            continue;
+        }
+        let at = symbol
+            .index()
+            .0
+            .checked_mul(size_of::<Sym64<Endianness>>())?;
+        let other = usize::try_from(start)
+            .ok()?
+            .checked_add(at)?
+            .checked_add(OTHER)?;
+        *copy.get_mut(other)? = HIDDEN;
+    }
+    Some(copy)
+}
+
 fn place(file: &ElfFile64<'_, Endianness>, symbol: &str) -> Option<usize> {
     let constants = file.section_by_name(CONSTANTS)?.index();
     let symbol = file
@@ -75,7 +106,27 @@ mod tests {
     }
 
     #[test]
+    fn functions_become_the_objects_own() {
+        if !is_built_in() {
+            return;
+        }
+        let copy = with_own_functions(OBJECT).expect("an ELF file");
+        let file = ElfFile64::<Endianness>::parse(copy.as_slice()).expect("still one");
+        let text = file.section_by_name(".text").expect("functions").index();
+        let of_text = |symbol: &object::read::elf::ElfSymbol64<'_, '_>| {
+            symbol.section_index() == Some(text) && symbol.is_global()
+        };
+        let mut functions = file.symbols().filter(of_text);
+        assert!(functions.all(|symbol| symbol.elf_symbol().st_other.0 == 2));
+        assert_eq!(
+            constant(&copy, "ABI_VERSION"),
+            constant(OBJECT, "ABI_VERSION")
+        );
+    }
+
+    #[test]
     fn a_corrupt_object_has_no_constants() {
+        assert_eq!(with_own_functions(b""), None);
         assert_eq!(constant(b"", "ABI_VERSION"), None);
         assert_eq!(
             constant(&[0x7F, b'E', b'L', b'F', 2, 1, 1, 0], "ABI_VERSION"),
