@@ -150,13 +150,16 @@ mod compat {
     /// i386's ioctl, arch/x86/entry/syscalls/syscall_32.tbl.
     const IOCTL: u32 = 54;
 
-    /// This kernel has no 32-bit system calls. Each further try would leave a line in its log.
+    /// There are no 32-bit system calls. Each further try would leave a line in its log.
     static NONE: AtomicBool = AtomicBool::new(false);
 
     /// A child makes the call: where the kernel has no 32-bit system calls (or
-    /// `ia32_emulation=0`), it kills who makes one.
+    /// `ia32_emulation=0`), or a seccomp filter forbids them (systemd's
+    /// `SystemCallArchitectures=native`), it kills who makes one.
     pub(super) fn ioctl(device: &OwnedFd) -> Made {
-        let none = || Made::Impossible("this kernel has no 32-bit system calls".to_owned());
+        let none = || {
+            Made::Impossible("32-bit system calls are not to be had: the kernel has none, or a seccomp filter forbids them".to_owned())
+        };
         if NONE.load(Ordering::Relaxed) {
             return none();
         }
