@@ -22,6 +22,7 @@ pub const KINDS: &[(&str, Kind)] = &[
     ("destruction-*", Kind::Destruction),
     ("observe", Kind::Behaviour),
     ("controller", Kind::Behaviour),
+    ("route", Kind::Behaviour),
     ("storm", Kind::Behaviour),
     ("hoststate", Kind::Behaviour),
 ];

@@ -90,6 +90,8 @@ pub fn all() -> Vec<Suite> {
         Suite {
             name: "route",
             about: "how the guard is attached, proved hook by hook, and what a preempted run costs",
+            seconds: (20, 20),
+            machine: Machine::Server,
             cases: route::cases,
         },
         Suite {
