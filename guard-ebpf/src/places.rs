@@ -9,7 +9,7 @@ use guard_abi::{
     Decision, FileAct, FileName, FileRule, FileSystem, Hook, NameScope, ObjectKind, Op, PlaceEntry,
     PlaceKind, Policy, dev, maps as sizes, place_id,
 };
-use guard_ebpf::decide::{Subject, Verdict};
+use guard_ebpf::decide::Verdict;
 use guard_ebpf::files::{self, FileObject, NameRule};
 
 use crate::emit::Facts;
@@ -139,36 +139,6 @@ fn conclude(
         object_fs: fs as u8,
         object_ino: ino,
         dentry: dentry.0 as u64,
-    })
-}
-
-/// Judges an act on the machine or the running kernel: `decide` is asked only while the host is
-/// armed or held. `detail` is what the hook has to say ([`guard_abi::DenialEvent::cmd`]).
-#[inline(always)]
-pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) -> i64 {
-    let Some(policy) = judge::enforcing() else {
-        return ALLOW;
-    };
-    let verdict = decide(judge::subject()).under(&policy);
-    if matches!(verdict.decision, Decision::Allow) {
-        return ALLOW;
-    }
-    judge::tell(&Facts {
-        dev: 0,
-        device_flags: 0,
-        cmd: detail,
-        open_flags: 0,
-        decision: verdict.decision as u8,
-        reason: verdict.reason as u8,
-        hook: hook as u8,
-        op: verdict.op as u8,
-        device_kind: ObjectKind::System as u8,
-        device_class: 0,
-        opcode: 0,
-        has_opcode: 0,
-        object_fs: 0,
-        object_ino: 0,
-        dentry: 0,
     })
 }
 
