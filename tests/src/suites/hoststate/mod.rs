@@ -33,9 +33,8 @@ pub fn cases() -> Vec<Case> {
         Case::test("crash-leaves-held", held::crash_leaves_held).limit(120),
         Case::test("release-needs-the-name", held::release_needs_the_name).limit(120),
         Case::test("restart-arms-again", held::restart_arms_again).limit(150),
-        Case::test("stop-and-unmount-stays-held", held::stop_and_unmount)
-            .limit(120)
-            .once(),
+        // Those that follow need what it leaves behind.
+        Case::test("stop-and-unmount-stays-held", held::stop_and_unmount).limit(120),
     ];
     for act in block::CORE {
         let target = || Ok(Target::disk(Disk::role("data")?));
