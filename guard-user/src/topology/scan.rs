@@ -232,8 +232,10 @@ impl<'a> Scanner<'a> {
             let uuid = self.reader.text(&dm, "uuid").unwrap_or("").into();
             return Kind::DeviceMapper { name, uuid };
         }
+        // Named arrays are called `md_NAME` (mdadm.conf(5), CREATE names=).
+        let is_array = open_dir_at(dir, "md").is_some();
         match stem {
-            "md" | "md_d" => {
+            _ if is_array => {
                 let mut array = MdArray::read(&mut self.reader, dir);
                 array.uuid = array.uuid.or_else(|| record.md_uuid.clone());
                 Kind::Md(Box::new(array))

@@ -77,6 +77,11 @@ fn an_array_protects_its_members() {
     Tree::new(&degraded)
         .judge(&["md0"])
         .expect("md0: protected critical in-use ext");
+    let named = text.replace("md0", "md_data");
+    Tree::new(&named).judge(&["md_data"]).expect(
+        "md_data: protected critical in-use ext md-redundant
+         sda1: protected critical in-use md-member",
+    );
 }
 
 #[test]
