@@ -7,8 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Time that surveys may take before the next one has to wait.
-const CREDIT: Duration = Duration::from_secs(3);
+/// Time that surveys may take before the next one has to wait. A host that is ten times slower than
+/// it should be, where each survey takes that much longer, still follows what one person does.
+const CREDIT: Duration = Duration::from_secs(10);
 /// A survey's time is paid back in so many times the time.
 const SHARE: u32 = 3;
 /// The shortest wait.
@@ -69,7 +70,7 @@ mod tests {
             spent += ms(40);
             pace.spend(now, ms(40));
         }
-        assert!(spent < ms(60_000 / 3 + 4_000), "{spent:?}");
+        assert!(spent < ms(60_000 / 3 + 11_000), "{spent:?}");
         assert!(spent > ms(60_000 / 4), "{spent:?}");
         assert_eq!(pace.wait(now + ms(200)), None);
     }
@@ -78,7 +79,7 @@ mod tests {
     fn a_survey_of_thousands_of_devices_waits_before_the_next() {
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        pace.spend(now, ms(3_200));
+        pace.spend(now, ms(10_200));
         assert_eq!(pace.wait(now), Some(ms(600)));
     }
 }
