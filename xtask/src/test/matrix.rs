@@ -30,8 +30,8 @@ impl fmt::Display for Configuration {
 /// The kernels that are tested on the other route too: those of Debian 12.
 const ON_BOTH: &[&str] = &["6.1", "6.12"];
 
-/// What a run without a choice boots.
-const USUAL: &[(&str, Route)] = &[("6.1", Route::Lsm), ("6.12", Route::Lsm)];
+/// What a run without a choice boots: two kernels, and both routes.
+const USUAL: &[(&str, Route)] = &[("6.1", Route::Lsm), ("6.12", Route::FmodRet)];
 
 /// Every configuration: each kernel on the route that its own boot gives, and some on the other.
 pub fn all() -> Vec<Configuration> {
@@ -208,11 +208,16 @@ impl Job {
     }
 }
 
-/// Splits the longest guest in two until there are enough of them. A half keeps the suites' order.
+/// Splits the longest guest in two until there are enough of them, and none takes much longer than
+/// its share of the time. A half keeps the suites' order.
 fn split(jobs: &mut Vec<Job>, suites: &[Suite], enough: usize) {
-    while jobs.len() < enough {
+    loop {
+        let total: u32 = jobs.iter().map(|job| job.seconds).sum();
+        let share = total / u32::try_from(enough.max(1)).unwrap_or(u32::MAX);
+        let there_are_enough = jobs.len() >= enough;
         let longest = (0..jobs.len())
             .filter(|at| jobs[*at].suites.len() > 1)
+            .filter(|at| !there_are_enough || jobs[*at].seconds > share + BOOT)
             .max_by_key(|at| jobs[*at].seconds);
         let Some(at) = longest.filter(|at| jobs[*at].seconds > 4 * BOOT) else {
             return;
