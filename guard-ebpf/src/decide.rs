@@ -8,6 +8,7 @@ use guard_abi::{
     Decision, DeviceClass, Handling, Op, PassthroughKind, Policy, Reason, device_flag, tool_grant,
 };
 
+use crate::caller::Caller;
 use crate::command::Command;
 
 /// Who acts.
@@ -57,6 +58,8 @@ pub struct Access {
 pub enum Act {
     /// The device is opened.
     Open(Access),
+    /// The device is opened by a program or on its behalf, as the second layer sees it.
+    Reach(Caller, Access),
     /// A command is sent to it; its argument has been read and judged.
     Command(Command),
 }
@@ -125,6 +128,7 @@ impl Verdict {
 pub fn decide(subject: Subject, object: Object, act: Act) -> Verdict {
     match act {
         Act::Open(access) => decide_open(subject, object, access),
+        Act::Reach(caller, access) => decide_reach(subject, object, caller, access),
         Act::Command(command) => decide_command(subject, object, command),
     }
 }
@@ -164,6 +168,31 @@ fn decide_open(subject: Subject, object: Object, access: Access) -> Verdict {
     Verdict::deny(op, reason)
 }
 
+/// What the second layer decides: the same of a program's own opens, and of the kernel's what
+/// follows from who asked for it.
+#[inline(always)]
+fn decide_reach(subject: Subject, object: Object, caller: Caller, access: Access) -> Verdict {
+    let verdict = decide_open(subject, object, access);
+    if matches!(verdict.decision, Decision::Allow) {
+        return verdict;
+    }
+    let has = |grant: u32| subject.grants & grant != 0;
+    match caller {
+        Caller::Program => verdict,
+        // Nothing is opened. Whoever then opens is refused, and that is recorded.
+        Caller::Question => Verdict::ALLOW,
+        // A file system is mounted: by the host's start, a failover, a snapshot's backup.
+        Caller::Mount => Verdict::ALLOW,
+        Caller::Kernel if has(tool_grant::STACK) => Verdict::ALLOW,
+        Caller::Kernel => Verdict {
+            op: Op::Remap,
+            ..verdict
+        },
+        Caller::Unknown if has(tool_grant::STACK | tool_grant::MOUNT) => Verdict::ALLOW,
+        Caller::Unknown => verdict,
+    }
+}
+
 /// Whether the device may be opened for writing.
 #[inline(always)]
 fn may_write(subject: Subject, object: Object) -> bool {
@@ -180,6 +209,7 @@ fn may_change(subject: Subject, object: Object) -> bool {
         || has(tool_grant::UNLOCK, device_flag::LUKS)
         || has(tool_grant::PREEN, device_flag::PREEN)
         || has(tool_grant::SWAP_ON, device_flag::SWAP)
+        || has(tool_grant::BOOT_SECTOR, device_flag::BOOT_DISK)
         || (subject.grants & makers(object.driver) != 0
             && matches!(object.class, DeviceClass::Unknown))
         || (subject.critical && object.flags & device_flag::DB_RAW != 0)

@@ -39,48 +39,120 @@ pub struct FileObject {
 #[inline(always)]
 pub fn decide(subject: Subject, object: FileObject, act: FileAct) -> Verdict {
     let has = |grant: u32| subject.grants & grant != 0;
+    if matches!(object.fs, FileSystem::Efivars) {
+        return firmware_variable(subject, object.rule.scope, act);
+    }
+    // The service manager freezes, ends and limits what it has started.
+    if matches!(object.parent, PlaceKind::Controller) && has(tool_grant::GUARD | tool_grant::INIT) {
+        return Verdict::ALLOW;
+    }
     match object.rule.scope {
         NameScope::Everywhere if changes_content(act) => {
             return Verdict::deny(object.rule.op, reason(object.rule.op));
         }
-        NameScope::InPlace if changes_content(act) && !matches!(object.parent, PlaceKind::None) => {
-            return Verdict::deny(object.rule.op, reason(object.rule.op));
+        NameScope::InPlace if changes_content(act) => {
+            return in_place(subject, object);
         }
         NameScope::Harmless => return Verdict::ALLOW,
         _ => {}
     }
-    if matches!(object.fs, FileSystem::Efivars) && !matches!(act, FileAct::Attributes) {
-        if has(tool_grant::BOOT_FILES) {
-            return Verdict::ALLOW;
-        }
-        return Verdict::deny(Op::Firmware, Reason::ProtectedFile);
-    }
     // Making a file beside what boots, or of the guard, counts by the directory alone.
-    match strongest(object.own, object.parent) {
-        PlaceKind::Boot if !matches!(act, FileAct::Attributes) => {
-            if has(tool_grant::BOOT_FILES) {
-                Verdict::ALLOW
-            } else {
-                Verdict::deny(Op::BootFile, Reason::ProtectedFile)
-            }
-        }
-        PlaceKind::BootState if !matches!(act, FileAct::Attributes) => {
-            if has(tool_grant::BOOT_STATE) {
-                Verdict::ALLOW
-            } else {
-                Verdict::deny(Op::BootFile, Reason::ProtectedFile)
-            }
-        }
-        PlaceKind::Guard => {
+    let mut place = strongest(object.own, object.parent);
+    if matches!(place, PlaceKind::Boot) && matches!(object.rule.scope, NameScope::BootState) {
+        place = PlaceKind::BootState;
+    }
+    match place {
+        PlaceKind::Boot => boot(has(tool_grant::BOOT_FILES), act),
+        PlaceKind::BootState => boot(has(tool_grant::BOOT_STATE), act),
+        PlaceKind::Guard if !matches!(act, FileAct::Attributes) => {
             if has(tool_grant::GUARD) {
                 Verdict::ALLOW
             } else {
                 Verdict::deny(Op::Guard, Reason::GuardItself)
             }
         }
+        PlaceKind::GuardProgram if !matches!(act, FileAct::Attributes) => {
+            if has(tool_grant::GUARD) {
+                Verdict::ALLOW
+            } else if has(tool_grant::PACKAGES) && !covers(act) {
+                Verdict::record(Op::Guard)
+            } else {
+                Verdict::deny(Op::Guard, Reason::GuardItself)
+            }
+        }
+        PlaceKind::GuardLog if !matches!(act, FileAct::Attributes) => {
+            if has(tool_grant::GUARD) {
+                Verdict::ALLOW
+            } else if has(tool_grant::ROTATE) && !covers(act) {
+                Verdict::record(Op::Guard)
+            } else {
+                Verdict::deny(Op::Guard, Reason::GuardItself)
+            }
+        }
+        PlaceKind::GuardConfig if !matches!(act, FileAct::Attributes) => {
+            if has(tool_grant::GUARD) {
+                Verdict::ALLOW
+            } else if covers(act) {
+                Verdict::deny(Op::Guard, Reason::GuardItself)
+            } else {
+                Verdict::record(Op::Guard)
+            }
+        }
+        // A rename destroys nothing and a directory is removed only when empty; but the server
+        // that runs on it will find its files no more.
         PlaceKind::Mount if moves_away(act) && matches!(object.own, PlaceKind::Mount) => {
             Verdict::deny(Op::Detach, Reason::ProtectedFile)
         }
+        _ => Verdict::ALLOW,
+    }
+}
+
+/// What is done to something that the machine boots from, by someone who may or may not. Changes
+/// by those who may are noted: once for each file, where its content or its name is final.
+#[inline(always)]
+const fn boot(may: bool, act: FileAct) -> Verdict {
+    match act {
+        FileAct::Attributes => Verdict::ALLOW,
+        FileAct::Create | FileAct::RenameFrom if may => Verdict::ALLOW,
+        _ if may => Verdict::record(Op::BootFile),
+        _ => Verdict::deny(Op::BootFile, Reason::ProtectedFile),
+    }
+}
+
+/// A package manager may add a boot entry and order the entries; what is done once, at the next
+/// boot, is no part of an upgrade. Attributes alone (`chattr -i`) change nothing yet.
+#[inline(always)]
+const fn firmware_variable(subject: Subject, scope: NameScope, act: FileAct) -> Verdict {
+    let may = match (scope, act) {
+        (NameScope::Harmless, _) | (_, FileAct::Attributes) => true,
+        (NameScope::Everywhere, _) => matches!(act, FileAct::Remove),
+        _ => subject.grants & tool_grant::BOOT_FILES != 0,
+    };
+    if may {
+        Verdict::ALLOW
+    } else {
+        Verdict::deny(Op::Firmware, Reason::ProtectedFile)
+    }
+}
+
+/// A knob of sysfs, by what the directory belongs to that it lies in.
+#[inline(always)]
+const fn in_place(subject: Subject, object: FileObject) -> Verdict {
+    let op = object.rule.op;
+    match object.parent {
+        PlaceKind::Device | PlaceKind::Driver | PlaceKind::Controller => {
+            Verdict::deny(op, reason(op))
+        }
+        PlaceKind::Array | PlaceKind::Member => {
+            // `mdmon` keeps external metadata through these, `mdadm` assembles and replaces.
+            let keepers = tool_grant::MD_MEMBER | tool_grant::NEW_MD | tool_grant::SHUTDOWN;
+            if subject.grants & keepers != 0 {
+                Verdict::ALLOW
+            } else {
+                Verdict::deny(Op::Detach, Reason::ProtectedDevice)
+            }
+        }
+        PlaceKind::Power => Verdict::deny(Op::Reset, Reason::RunningSystem),
         _ => Verdict::ALLOW,
     }
 }
@@ -101,16 +173,17 @@ const fn changes_content(act: FileAct) -> bool {
     matches!(act, FileAct::Write | FileAct::MountOver)
 }
 
+/// What lies there is hidden by something else, and comes back.
+#[inline(always)]
+const fn covers(act: FileAct) -> bool {
+    matches!(act, FileAct::MountOver | FileAct::MoveMount)
+}
+
 #[inline(always)]
 const fn moves_away(act: FileAct) -> bool {
     matches!(
         act,
-        FileAct::Remove
-            | FileAct::RenameFrom
-            | FileAct::RenameTo
-            | FileAct::MountOver
-            | FileAct::MoveMount
-            | FileAct::Unmount
+        FileAct::Remove | FileAct::RenameFrom | FileAct::RenameTo
     )
 }
 
@@ -119,7 +192,7 @@ const fn reason(op: Op) -> Reason {
     match op {
         Op::Guard => Reason::GuardItself,
         Op::Reset | Op::Kexec => Reason::RunningSystem,
-        Op::Detach => Reason::ProtectedDevice,
+        Op::Detach | Op::Passthrough => Reason::ProtectedDevice,
         _ => Reason::ProtectedFile,
     }
 }

@@ -17,6 +17,13 @@
     reason = "command numbers are written as the headers do"
 )]
 
+pub mod caller;
 pub mod command;
+pub mod control;
 pub mod decide;
 pub mod files;
+pub mod grants;
+pub mod itself;
+pub mod machine;
+pub mod mounting;
+pub mod told;

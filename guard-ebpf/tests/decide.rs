@@ -404,3 +404,28 @@ fn each_operation_has_a_bit_of_its_own() {
     assert_eq!(bits.count_ones() as usize, Op::ALL.len());
     assert_eq!(bits & Policy::ENFORCE, 0, "the mode has a bit of its own");
 }
+
+#[test]
+fn boot_sectors_are_written_where_they_are_alone() {
+    let subject = Subject {
+        critical: false,
+        grants: tool_grant::BOOT_SECTOR | tool_grant::PACKAGES | tool_grant::BOOT_FILES,
+    };
+    let access = Access {
+        write: true,
+        ioctl_only: false,
+    };
+    for object in objects().filter(|object| object.passthrough == PassthroughKind::None) {
+        let disk = Object {
+            flags: object.flags | device_flag::BOOT_DISK,
+            ..object
+        };
+        assert_eq!(
+            decide(subject, disk, Act::Open(access)).decision,
+            Decision::Allow
+        );
+        let elsewhere = decide(subject, object, Act::Open(access)).decision;
+        let without = decide(Subject::default(), object, Act::Open(access)).decision;
+        assert_eq!(elsewhere, without);
+    }
+}

@@ -12,6 +12,10 @@ use crate::{DeviceKey, dev};
 /// from the guard, `ENXIO` from a kernel without one.
 pub const DEVICE: DeviceKey = DeviceKey::block(dev::make(4095, (1 << dev::MINOR_BITS) - 1));
 
+/// Another such number, which the second layer (the cgroup device program) refuses and no other
+/// hook does.
+pub const LAYER_DEVICE: DeviceKey = DeviceKey::block(DEVICE.dev - 1);
+
 /// An ioctl that no driver knows (`_IO(0xDB, 0xCA)`; Documentation/userspace-api/ioctl): `EPERM`
 /// from the guard, on any block device, `ENOTTY` from a kernel without one.
 pub const IOCTL: u32 = 0xDBCA;

@@ -68,6 +68,23 @@ words! {
     }
 }
 
+words! {
+    /// Character devices that steer the machine instead of a drive; values of `CHAR_MAJORS` beside
+    /// those of [`PassthroughKind`]. Which of a major's minors count, the kernel half knows.
+    ControlKind {
+        /// `/dev/mem`, `/dev/kmem`, `/dev/port` (Documentation/admin-guide/devices.txt, major 1).
+        Memory = 16 => "memory",
+        /// Miscellaneous (major 10): `/dev/nvram`, `/dev/tpm0`, `/dev/mapper/control`.
+        Misc = 17 => "misc",
+        /// `/dev/mtdN`: flash memory, often the firmware's.
+        Mtd = 18 => "mtd",
+        /// `/dev/ipmiN`: the baseboard management controller.
+        Ipmi = 19 => "ipmi",
+        /// `/dev/tpmN` beyond the first, `/dev/tpmrmN`.
+        Tpm = 20 => "tpm",
+    }
+}
+
 /// Bits of [`DeviceEntry::flags`].
 pub mod device_flag {
     /// Carries the data of a critical process, now or as remembered.
@@ -98,6 +115,11 @@ pub mod device_flag {
     pub const PREEN: u32 = 1 << 11;
     /// Holds a swap area.
     pub const SWAP: u32 = 1 << 12;
+    /// A disk below the root or boot file system, or a partition of a type that boots: boot
+    /// sectors are written there.
+    pub const BOOT_DISK: u32 = 1 << 20;
+    /// A partition of a type that boots: all files on it are boot files.
+    pub const BOOT_PARTITION: u32 = 1 << 21;
 }
 
 /// Key of the `DEVICES` map.

@@ -18,6 +18,9 @@ pub const OBJECT_NAMES: usize = 6;
 /// read to its end.
 pub const CMDLINE_PARTIAL: u8 = 1;
 
+/// [`DenialEvent::open_flags`] of an open whose flags are not known.
+pub const OPEN_FLAGS_UNKNOWN: u32 = u32::MAX;
+
 /// One ancestor of the process that was refused.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub struct DenialEvent {
     /// ioctl or io_uring command number, 0 for an open; of a file, a [`crate::FileAct`]; of the
     /// system, what the hook says.
     pub cmd: u32,
-    /// Open flags (`O_*`) for an open, otherwise 0.
+    /// Open flags (`O_*`) for an open, [`OPEN_FLAGS_UNKNOWN`] where they are not known, otherwise 0.
     pub open_flags: u32,
     /// Process id (tgid).
     pub pid: u32,
@@ -117,6 +120,9 @@ words! {
         Ended = 2 => "ended",
         /// `TASKS` was full: the process is guarded (the host is armed) but not counted.
         NotTracked = 3 => "not-tracked",
+        /// While the host is idle, a device was opened for writing that would be refused if it were
+        /// not. Told only when nothing else waits in the ring: it means "look", not who or what.
+        Opened = 10 => "opened",
     }
 }
 
@@ -158,9 +164,45 @@ pub enum Counter {
     TasksFull = 5,
     /// Self-tests refused, see [`crate::canary`]. No event goes with them.
     Canary = 6,
+    /// Self-tests refused by the second layer, the cgroup device program.
+    CanaryLayer = 7,
 }
 
 impl Counter {
     /// Number of counters.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
+}
+
+/// Key of the `ACTS` map: what one thread does to one block device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActKey {
+    /// Thread id.
+    pub tid: u32,
+    /// dev_t in kernel form.
+    pub dev: u32,
+}
+
+words! {
+    /// How far an act has been told; the value of [`ToldAct::told`].
+    Told {
+        /// Not at all.
+        Nothing = 0 => "nothing",
+        /// By the cgroup device hook, first of the hooks that see an open.
+        ByCgroup = 1 => "by-cgroup",
+        /// By `file_open`, or before it; the cgroup device hook is asked once more.
+        ByFileOpen = 2 => "by-file-open",
+    }
+}
+
+/// Value of the `ACTS` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldAct {
+    /// When, ns of CLOCK_BOOTTIME.
+    pub boot_ns: u64,
+    /// A [`Told`].
+    pub told: u32,
+    /// Zero.
+    pub reserved: u32,
 }

@@ -71,6 +71,33 @@ pub const fn place_id(fs: FileSystem, dev: u32, ino: u64) -> FileId {
     }
 }
 
+/// The key of `PLACES` for all files of a file system. FAT gives a file another inode number each
+/// time it is looked up (fs/fat/inode.c `fat_build_inode`), so that an EFI system partition is one
+/// place as a whole. No file has number 0.
+pub const fn whole_id(dev: u32) -> FileId {
+    place_id(FileSystem::Other, dev, 0)
+}
+
+/// Bytes of a path that a [`path_id`] is made of.
+pub const PATH_ID_BYTES: usize = 128;
+
+/// The key of `PLACES` for a path as text, of which mount(2) with `MS_MOVE` gives the kernel half no
+/// more: the FNV-1a hash of the path, padded with zeros. A longer one has no such key.
+#[inline]
+pub const fn path_id(path: &[u8; PATH_ID_BYTES]) -> FileId {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut at = 0;
+    while at < PATH_ID_BYTES {
+        hash = (hash ^ path[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    FileId {
+        ino: hash,
+        dev: u32::MAX,
+        reserved: u32::MAX,
+    }
+}
+
 words! {
     /// What a file or directory is to the guard; the value of `PLACES`.
     PlaceKind {
@@ -89,8 +116,24 @@ words! {
         /// Where a file system that carries critical data or the system is mounted, or a data
         /// directory: not to be moved, covered or taken away.
         Mount = 6 => "mount",
-        /// The controller's control group.
+        /// The controller's control group, or one that it lies in.
         Controller = 7 => "controller",
+        /// sysfs directory of a protected MD array.
+        Array = 8 => "array",
+        /// sysfs directory of a member of such an array.
+        Member = 9 => "member",
+        /// `/sys/power`.
+        Power = 10 => "power",
+        /// Root of the file system in which the guard's objects are pinned: it stays mounted and
+        /// uncovered. What else is pinned there is not the guard's.
+        Pins = 11 => "pins",
+        /// The guard's program and its unit: package managers replace them.
+        GuardProgram = 20 => "guard-program",
+        /// The guard's log: rotated, beside being written by the guard.
+        GuardLog = 22 => "guard-log",
+        /// The guard's configuration: written by whoever runs the host. What is written there
+        /// counts only when the controller accepts it.
+        GuardConfig = 21 => "guard-config",
     }
 }
 
@@ -99,9 +142,12 @@ words! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaceEntry {
     /// A [`PlaceKind`]; any other number is none.
-    pub kind: u32,
-    /// Zero.
-    pub reserved: u32,
+    pub kind: u16,
+    /// 1 where the generation is compared. It may well be 0 (mke2fs makes such files).
+    pub has_generation: u16,
+    /// `inode->i_generation`, by which a file is told from one that got its inode number later, or
+    /// has it in another btrfs subvolume.
+    pub generation: u32,
 }
 
 /// Bytes of a file's name that count.
@@ -145,6 +191,9 @@ words! {
         InPlace = 2 => "in-place",
         /// Nothing about it is the guard's business, although its file system's other files are.
         Harmless = 3 => "harmless",
+        /// Among what the machine boots from, where it says what is booted next. In lower case:
+        /// FAT takes any.
+        BootState = 4 => "boot-state",
     }
 }
 
@@ -183,6 +232,10 @@ words! {
         Unmount = 10 => "unmount",
         /// Owner, mode or flags are changed.
         Attributes = 11 => "attributes",
+        /// The root directory is replaced.
+        PivotRoot = 12 => "pivot-root",
+        /// Its file system is made read-only.
+        ReadOnly = 13 => "read-only",
     }
 }
 
@@ -199,7 +252,12 @@ pub struct NamedFile {
     pub scope: NameScope,
 }
 
-const fn named(fs: FileSystem, name: &'static str, op: Op, scope: NameScope) -> NamedFile {
+pub(crate) const fn named(
+    fs: FileSystem,
+    name: &'static str,
+    op: Op,
+    scope: NameScope,
+) -> NamedFile {
     NamedFile {
         fs,
         name,
@@ -207,26 +265,6 @@ const fn named(fs: FileSystem, name: &'static str, op: Op, scope: NameScope) -> 
         scope,
     }
 }
-
-/// The content of `FILE_NAMES`.
-pub const NAMED_FILES: &[NamedFile] = &[
-    // drivers/tty/sysrq.c: the handler asks for no capability.
-    named(
-        FileSystem::Proc,
-        "sysrq-trigger",
-        Op::Reset,
-        NameScope::Everywhere,
-    ),
-    // kernel/trace/ftrace.c `ftrace_enable_sysctl`: 0 turns every trampoline off, the guard's too.
-    named(
-        FileSystem::Proc,
-        "ftrace_enabled",
-        Op::Guard,
-        NameScope::Everywhere,
-    ),
-    // drivers/scsi/scsi_sysfs.c `sdev_store_delete`.
-    named(FileSystem::Sysfs, "delete", Op::Detach, NameScope::InPlace),
-];
 
 #[cfg(feature = "user")]
 mod pod {

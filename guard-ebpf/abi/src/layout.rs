@@ -4,8 +4,9 @@
 use core::mem::{align_of, offset_of, size_of};
 
 use crate::{
-    Ancestor, ArgumentName, DenialEvent, DeviceEntry, DeviceKey, EngineName, ExeId, FileName,
-    FileRule, LifecycleEvent, PlaceEntry, Policy, TaskEntry, ToolRule, VerbKey, VerbRule,
+    ActKey, Ancestor, ArgumentName, BpfObject, DenialEvent, DeviceEntry, DeviceKey, EngineName,
+    ExeId, FileName, FileRule, LifecycleEvent, PlaceEntry, Policy, TaskEntry, ToldAct, ToolRule,
+    VerbKey, VerbRule,
 };
 
 const _: () = {
@@ -20,11 +21,14 @@ const _: () = {
     assert!(size_of::<VerbRule>() == 12);
     assert!(size_of::<ArgumentName>() == 128);
     assert!(size_of::<Ancestor>() == 20);
+    assert!(size_of::<ActKey>() == 8);
+    assert!(size_of::<ToldAct>() == 16);
     assert!(size_of::<LifecycleEvent>() == 40);
     assert!(offset_of!(LifecycleEvent, comm) == 24);
     assert!(size_of::<PlaceEntry>() == 8);
     assert!(size_of::<FileName>() == 32);
     assert!(size_of::<FileRule>() == 8);
+    assert!(size_of::<BpfObject>() == 8);
     // 5 u64, 13 u32, 8 u8, one u16, 2 u8, then the byte arrays.
     assert!(offset_of!(DenialEvent, exe_dev) == 40);
     assert!(offset_of!(DenialEvent, decision) == 92);
@@ -65,6 +69,8 @@ const _: () = {
         flag::LUKS,
         flag::PREEN,
         flag::SWAP,
+        flag::BOOT_DISK,
+        flag::BOOT_PARTITION,
     ]));
     assert!(disjoint(&[
         grant::LVM,
@@ -79,6 +85,15 @@ const _: () = {
         grant::SHUTDOWN,
         grant::BOOT_FILES,
         grant::BOOT_STATE,
+        grant::KEEP_DM,
         grant::GUARD,
+        grant::PACKAGES,
+        grant::BOOT_SECTOR,
+        grant::REVOKED,
+        grant::CONTROLLER,
+        grant::ROTATE,
+        grant::INIT,
+        grant::STACK,
+        grant::MOUNT,
     ]));
 };

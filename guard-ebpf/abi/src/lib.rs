@@ -6,28 +6,39 @@
 //! so that a change on one side alone does not compile.
 #![no_std]
 
+mod bpf;
 pub mod canary;
+mod defaults;
 mod device;
 mod event;
 mod file;
 mod layout;
+mod machine;
+mod mapper;
 pub mod maps;
 pub mod members;
+mod names;
 mod state;
 mod task;
 mod words;
 
+pub use bpf::{BpfObject, BpfObjectKind, own};
+pub use defaults::{MACHINE_DEFAULTS, RowDefault};
 pub use device::{
-    DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, dev, device_flag,
+    ControlKind, DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, dev, device_flag,
 };
 pub use event::{
-    ANCESTORS, ARGV_BYTES, Ancestor, CMDLINE_PARTIAL, Counter, DenialEvent, EXE_NAME_BYTES,
-    LifecycleEvent, LifecycleKind, OBJECT_NAMES, TASK_COMM_BYTES,
+    ANCESTORS, ARGV_BYTES, ActKey, Ancestor, CMDLINE_PARTIAL, Counter, DenialEvent, EXE_NAME_BYTES,
+    LifecycleEvent, LifecycleKind, OBJECT_NAMES, OPEN_FLAGS_UNKNOWN, TASK_COMM_BYTES, Told,
+    ToldAct,
 };
 pub use file::{
-    FILE_NAME_BYTES, FileAct, FileId, FileName, FileRule, FileSystem, NAMED_FILES, NameScope,
-    NamedFile, PlaceEntry, PlaceKind, place_id,
+    FILE_NAME_BYTES, FileAct, FileId, FileName, FileRule, FileSystem, NameScope, NamedFile,
+    PATH_ID_BYTES, PlaceEntry, PlaceKind, path_id, place_id, whole_id,
 };
+pub use machine::{SystemCall, kexec, reboot};
+pub use mapper::{DM_TEXT_BYTES, dm_key};
+pub use names::NAMED_FILES;
 pub use state::{ArmWord, Handling, Mode, Policy, RELEASED_NEVER};
 pub use task::{
     ArgumentName, ArgumentRole, Engine, EngineName, ExeId, TaskEntry, ToolRule, VerbKey, VerbRule,

@@ -8,7 +8,8 @@ pub const DEVICES: &str = "DEVICES";
 /// Entries of `DEVICES`: 10,000 disks with partitions and passthrough nodes fit.
 pub const DEVICES_MAX: u32 = 65_536;
 
-/// `CHAR_MAJORS`: array indexed by major number → [`crate::PassthroughKind`]. Controller.
+/// `CHAR_MAJORS`: array indexed by major number → [`crate::PassthroughKind`] or
+/// [`crate::ControlKind`]. Controller.
 pub const CHAR_MAJORS: &str = "CHAR_MAJORS";
 /// Major numbers have 12 bits.
 pub const CHAR_MAJORS_MAX: u32 = 4_096;
@@ -46,6 +47,12 @@ pub const COUNTERS: &str = "COUNTERS";
 /// `SCRATCH`: per-CPU room for what does not fit on the BPF stack. Kernel half alone, not pinned.
 pub const SCRATCH: &str = "SCRATCH";
 
+/// `ACTS`: LRU hash, [`crate::ActKey`] → [`crate::ToldAct`]. Kernel half alone, not pinned. Full:
+/// the oldest goes, and an act that is only observed may be told twice.
+pub const ACTS: &str = "ACTS";
+/// Entries of `ACTS`: threads that open devices at one time.
+pub const ACTS_MAX: u32 = 4_096;
+
 /// `DENIALS`: ring of [`crate::DenialEvent`]. Full: the event is counted in `Counter::Dropped`.
 pub const DENIALS: &str = "DENIALS";
 /// Bytes of `DENIALS`, a power of two: about 2,000 events while no controller lives.
@@ -70,10 +77,30 @@ pub const SUPERBLOCKS: &str = "SUPERBLOCKS";
 /// Entries of `SUPERBLOCKS`, a power of two.
 pub const SUPERBLOCKS_MAX: u32 = 1_024;
 
+/// `SCRIPTS`: hash, thread id → bits of [`crate::tool_grant`] of a script that the thread is about
+/// to execute. Kernel half alone, not pinned. Full: the script has no grant.
+pub const SCRIPTS: &str = "SCRIPTS";
+/// Entries of `SCRIPTS`: threads that are in the middle of execve(2).
+pub const SCRIPTS_MAX: u32 = 4_096;
+
 /// Where `SUPERBLOCKS` tells of the file system with this `s_dev`.
 pub const fn superblock_slot(dev: u32) -> u32 {
     (dev ^ (dev >> 16)) & (SUPERBLOCKS_MAX - 1)
 }
+
+/// `DM_NAMES`: hash, [`crate::dm_key`] of a name or UUID → 1: device-mapper devices that carry
+/// critical data, or the root file system. Controller. Full: what did not fit can be suspended or
+/// removed by its name, and the controller says so.
+pub const DM_NAMES: &str = "DM_NAMES";
+/// Entries of `DM_NAMES`: name and UUID of 8,000 devices.
+pub const DM_NAMES_MAX: u32 = 16_384;
+/// `OWN_OBJECTS`: hash, [`crate::BpfObject`] → a value of [`crate::own`]. Controller and loader. Full: what
+/// did not fit can be changed by others, and the controller says so.
+pub const OWN_OBJECTS: &str = "OWN_OBJECTS";
+/// Entries of `OWN_OBJECTS`: all maps, and the links of two sets.
+pub const OWN_OBJECTS_MAX: u32 = 512;
+/// `CANARY`: array of one `u32` that nobody may change, see [`crate::canary`].
+pub const CANARY: &str = "CANARY";
 
 /// Maps that outlive the controller, pinned by these names.
 pub const PINNED: &[&str] = &[
@@ -93,4 +120,7 @@ pub const PINNED: &[&str] = &[
     PLACES,
     FILE_NAMES,
     SUPERBLOCKS,
+    DM_NAMES,
+    OWN_OBJECTS,
+    CANARY,
 ];

@@ -21,6 +21,9 @@ pub const ABSENT: u32 = u32::MAX;
 /// have other arguments than the hook behind them.
 pub const ON_FMOD_RET: &str = "ON_FMOD_RET";
 
+/// Symbol of a constant beside the offsets: number of the mount namespace of process 1.
+pub const HOST_MOUNT_NAMESPACE: &str = "HOST_MOUNT_NAMESPACE";
+
 /// One member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -53,6 +56,7 @@ members! {
     INODE_I_RDEV: "inode"."i_rdev" Required,
     INODE_I_INO: "inode"."i_ino" Required,
     INODE_I_SB: "inode"."i_sb" Required,
+    INODE_I_GENERATION: "inode"."i_generation" Required,
     SUPER_BLOCK_S_DEV: "super_block"."s_dev" Required,
     SUPER_BLOCK_S_MAGIC: "super_block"."s_magic" Required,
     PATH_DENTRY: "path"."dentry" Required,
@@ -82,6 +86,39 @@ members! {
     TASK_CRED: "task_struct"."cred" Required,
     TASK_LOGINUID: "task_struct"."loginuid" Optional,
     TASK_SESSIONID: "task_struct"."sessionid" Optional,
+    TASK_THREAD_PID: "task_struct"."thread_pid" Optional,
+    // include/linux/pid.h
+    PID_LEVEL: "pid"."level" Optional,
+    TASK_PTRACE: "task_struct"."ptrace" Required,
+    TASK_FILES: "task_struct"."files" Required,
+    // include/linux/fdtable.h
+    FILES_FDT: "files_struct"."fdt" Required,
+    FDTABLE_MAX_FDS: "fdtable"."max_fds" Required,
+    FDTABLE_FD: "fdtable"."fd" Required,
+    FILE_PRIVATE_DATA: "file"."private_data" Required,
+    // include/linux/bpf.h
+    BPF_MAP_ID: "bpf_map"."id" Required,
+    BPF_LINK_ID: "bpf_link"."id" Required,
+    TASK_FLAGS: "task_struct"."flags" Required,
+    TASK_STACK: "task_struct"."stack" Required,
+    TASK_CGROUPS: "task_struct"."cgroups" Optional,
+    // arch/x86/include/asm/thread_info.h; it lies in the task
+    TASK_THREAD_STATUS: "task_struct"."thread_info.status" Optional,
+    // include/linux/cgroup-defs.h, include/linux/kernfs.h
+    CSS_SET_DFL_CGRP: "css_set"."dfl_cgrp" Optional,
+    CGROUP_KN: "cgroup"."kn" Optional,
+    KERNFS_NODE_ID: "kernfs_node"."id" Optional,
+    // arch/x86/include/asm/ptrace.h
+    REGS_ORIG_AX: "pt_regs"."orig_ax" Optional,
+    REGS_DI: "pt_regs"."di" Optional,
+    REGS_SI: "pt_regs"."si" Optional,
+    REGS_DX: "pt_regs"."dx" Optional,
+    REGS_R10: "pt_regs"."r10" Optional,
+    REGS_R8: "pt_regs"."r8" Optional,
+    REGS_BX: "pt_regs"."bx" Optional,
+    REGS_CX: "pt_regs"."cx" Optional,
+    REGS_CS: "pt_regs"."cs" Optional,
+    REGS_SS: "pt_regs"."ss" Optional,
     // include/linux/cred.h
     CRED_UID: "cred"."uid" Required,
     CRED_EUID: "cred"."euid" Required,
@@ -94,9 +131,21 @@ members! {
     TTY_DRIVER_MAJOR: "tty_driver"."major" Required,
     TTY_DRIVER_MINOR_START: "tty_driver"."minor_start" Required,
     // include/linux/mm_types.h
+    VM_AREA_VM_FLAGS: "vm_area_struct"."vm_flags" Optional,
+    VM_AREA_VM_FILE: "vm_area_struct"."vm_file" Required,
     MM_ARG_START: "mm_struct"."arg_start" Required,
     MM_ARG_END: "mm_struct"."arg_end" Required,
     MM_EXE_FILE: "mm_struct"."exe_file" Required,
     // include/linux/binfmts.h
     BINPRM_FILE: "linux_binprm"."file" Required,
+    BINPRM_FILENAME: "linux_binprm"."filename" Required,
+    BINPRM_INTERP: "linux_binprm"."interp" Required,
+    // include/linux/mount.h, include/linux/nsproxy.h, fs/mount.h
+    VFSMOUNT_MNT_ROOT: "vfsmount"."mnt_root" Required,
+    PATH_MNT: "path"."mnt" Required,
+    MOUNT_MNT: "mount"."mnt" Required,
+    MOUNT_MNT_NS: "mount"."mnt_ns" Required,
+    TASK_NSPROXY: "task_struct"."nsproxy" Required,
+    NSPROXY_MNT_NS: "nsproxy"."mnt_ns" Required,
+    MNT_NAMESPACE_INUM: "mnt_namespace"."ns.inum" Required,
 }

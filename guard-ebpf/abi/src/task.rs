@@ -45,17 +45,41 @@ pub mod tool_grant {
     pub const SWAP_ON: u32 = 1 << 7;
     /// May open MD arrays that are not classified yet: the open makes the array.
     pub const NEW_MD: u32 = 1 << 8;
-    /// May stop MD arrays: the machine goes down, in order.
+    /// The machine goes down, in order: may stop MD arrays, and reboot. Given to process 1 alone,
+    /// when it executes `systemd-shutdown`; kept, because that goes on as a script of the
+    /// initramfs where there is one (src/shutdown/shutdown.c `switch_root_initramfs`).
     pub const SHUTDOWN: u32 = 1 << 9;
     /// May change what the machine boots from: package managers and what they run.
     pub const BOOT_FILES: u32 = 1 << 10;
     /// May change what the machine boots into next (`grubenv`).
     pub const BOOT_STATE: u32 = 1 << 11;
+    /// May suspend, reload and remove device-mapper devices that are there already: it keeps them.
+    pub const KEEP_DM: u32 = 1 << 16;
     /// Is the guard itself, or what installs and removes it in order.
     pub const GUARD: u32 = 1 << 12;
+    /// Is a package manager, or run by one.
+    pub const PACKAGES: u32 = 1 << 24;
+    /// May write boot sectors (`device_flag::BOOT_DISK`): `grub-install`, where it is run by a
+    /// package manager.
+    pub const BOOT_SECTOR: u32 = 1 << 25;
+    /// Of a rule alone: the program loses what it would keep. What a package manager runs may
+    /// change what is installed, not choose what is booted next.
+    pub const REVOKED: u32 = 1 << 26;
+    /// Is the controller: signals that would end or stop it are process 1's alone.
+    pub const CONTROLLER: u32 = 1 << 20;
+    /// May rotate the audit log.
+    pub const ROTATE: u32 = 1 << 22;
+    /// Is process 1. Never stored: the kernel half knows it by its number.
+    pub const INIT: u32 = 1 << 21;
     /// Grants that a process hands on to whatever it executes, because it works through scripts.
     /// All others end at the next exec.
-    pub const KEPT_AT_EXEC: u32 = BOOT_FILES;
+    pub const KEPT_AT_EXEC: u32 = BOOT_FILES | BOOT_STATE | PACKAGES | SHUTDOWN;
+    /// May have the kernel open any device for what it puts together: a device-mapper table, an
+    /// array, a pool. Opening a device itself is another matter, and needs one of the others.
+    pub const STACK: u32 = 1 << 27;
+    /// May have the kernel open any device for a file system. Asked for only where the system call
+    /// cannot be told: mount(2) is enough where it can.
+    pub const MOUNT: u32 = 1 << 28;
 }
 
 /// Values of [`ToolRule::verb_source`].
@@ -70,6 +94,10 @@ pub mod verb_source {
     pub const FIRST_WORD: u32 = 2;
     /// The verb is any argument after `argv[0]` that is listed in `VERBS` (`e2fsck -p …`).
     pub const ANY_ARGUMENT: u32 = 3;
+    /// The tool is a script: the kernel executes its interpreter, and the script itself is seen
+    /// only where it is asked about (`security_bprm_check`). Its grants hold whatever its
+    /// arguments.
+    pub const SCRIPT: u32 = 4;
 }
 
 /// Value of the `TASKS` map; the key is the process id (tgid) in the initial pid namespace.

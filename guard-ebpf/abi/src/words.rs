@@ -143,6 +143,9 @@ words! {
         FileIoctlCompat = 3 => "file_ioctl_compat",
         /// `security_uring_cmd`, io_uring/uring_cmd.c `io_uring_cmd`.
         UringCmd = 4 => "uring_cmd",
+        /// A cgroup device program, security/device_cgroup.c `devcgroup_check_permission`: opens
+        /// by programs, and by the kernel on their behalf.
+        CgroupDevice = 5 => "cgroup_device",
         /// `security_inode_create`, fs/namei.c.
         InodeCreate = 10 => "inode_create",
         /// `security_inode_mkdir`, fs/namei.c.
@@ -161,5 +164,31 @@ words! {
         InodeRename = 17 => "inode_rename",
         /// `security_path_truncate`, fs/open.c.
         PathTruncate = 18 => "path_truncate",
+        /// `security_file_permission`, fs/read_write.c `rw_verify_area`: a write through a
+        /// descriptor that was open before. Attached on demand.
+        FilePermission = 70 => "file_permission",
+        /// `security_mmap_file`, mm/util.c `vm_mmap_pgoff`: the same by a new mapping.
+        MmapFile = 71 => "mmap_file",
+        /// `security_file_mprotect`, mm/mprotect.c `do_mprotect_pkey`: the same by a mapping that
+        /// becomes writable.
+        FileMprotect = 72 => "file_mprotect",
+        /// `security_sb_mount`, fs/namespace.c `path_mount`.
+        SbMount = 40 => "sb_mount",
+        /// `security_sb_umount`, fs/namespace.c `do_umount`.
+        SbUmount = 41 => "sb_umount",
+        /// `security_move_mount`, fs/namespace.c `move_mount`.
+        MoveMount = 42 => "move_mount",
+        /// `security_sb_pivotroot`, fs/namespace.c `pivot_root`.
+        SbPivotroot = 43 => "sb_pivotroot",
+        /// `security_capable`, kernel/capability.c.
+        Capable = 60 => "capable",
+        /// `security_locked_down`, arch/x86/kernel/ioport.c and others.
+        LockedDown = 61 => "locked_down",
+        /// `security_bpf`, kernel/bpf/syscall.c `__sys_bpf`.
+        Bpf = 50 => "bpf",
+        /// `security_ptrace_access_check`, kernel/ptrace.c `__ptrace_may_access`.
+        PtraceAccessCheck = 51 => "ptrace_access_check",
+        /// `security_task_kill`, kernel/signal.c `check_kill_permission`.
+        TaskKill = 52 => "task_kill",
     }
 }
