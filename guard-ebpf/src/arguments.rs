@@ -32,7 +32,7 @@ pub struct Sent {
 
 /// Reads a value of user memory.
 #[inline(always)]
-fn user<T>(base: u64, offset: u64) -> Option<T> {
+pub fn user<T>(base: u64, offset: u64) -> Option<T> {
     // SAFETY: the helper checks the address; every `T` here is an integer or an array of them.
     unsafe { bpf_probe_read_user(base.wrapping_add(offset) as *const T).ok() }
 }

@@ -5,8 +5,8 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
-    bpf_get_current_task, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user,
+    bpf_get_current_comm, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_probe_read_user,
+    bpf_ringbuf_query,
 };
 use guard_abi::{
     ANCESTORS, ARGV_BYTES, Ancestor, ArmWord, CMDLINE_PARTIAL, Counter, Decision, DenialEvent,
@@ -161,25 +161,20 @@ fn fill_names(names: &mut [[u8; FILE_NAME_BYTES]; OBJECT_NAMES], dentry: AnyDent
     }
 }
 
-#[inline(always)]
-fn current() -> AnyTask {
-    // SAFETY: no arguments.
-    AnyTask(unsafe { bpf_get_current_task() } as *const c_void)
-}
-
+/// By probed reads, not by the helpers that tell the same: a cgroup device program has none of them
+/// on 5.10 (kernel/bpf/cgroup.c `cgroup_dev_func_proto`).
 #[inline(always)]
 fn fill_process(event: &mut DenialEvent) {
-    let task = current();
-    // SAFETY: helpers without arguments, and one that writes the 16 bytes it is given.
+    let task = AnyTask::current();
+    // SAFETY: helpers without arguments.
     unsafe {
         event.boot_ns = bpf_ktime_get_boot_ns();
         event.cpu = bpf_get_smp_processor_id();
-        event.cgroup_id = bpf_get_current_cgroup_id();
-        let ids = bpf_get_current_pid_tgid();
-        event.pid = (ids >> 32) as u32;
-        event.tid = ids as u32;
-        bpf_get_current_comm(event.comm.as_mut_ptr().cast(), event.comm.len() as u32);
     }
+    event.cgroup_id = task.cgroup_id();
+    event.pid = task.tgid();
+    event.tid = task.tid();
+    event.comm = task.comm();
     event.start_boot_ns = task.start_boot_ns();
     (event.uid, event.euid) = task.uids();
     event.auid = task.login_uid();
@@ -276,4 +271,17 @@ pub fn lifecycle(kind: LifecycleKind, engine: u32, pid: u32) -> u64 {
         }
     );
     0
+}
+
+/// Says that a device was opened that will have to be looked at. One such event, or any other,
+/// wakes the controller; more would only fill the ring.
+#[inline(never)]
+pub fn opened() -> u64 {
+    /// `BPF_RB_AVAIL_DATA`, include/uapi/linux/bpf.h.
+    const AVAILABLE: u64 = 0;
+    // SAFETY: the ring's own address, as the ring itself passes it to helpers.
+    if unsafe { bpf_ringbuf_query((&raw const LIFECYCLE).cast_mut().cast(), AVAILABLE) } != 0 {
+        return 0;
+    }
+    lifecycle(LifecycleKind::Opened, 0, AnyTask::current().tgid())
 }

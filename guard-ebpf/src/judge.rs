@@ -4,20 +4,23 @@
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use guard_abi::{
     ArmWord, Counter, Decision, DeviceClass, DeviceKey, Hook, Op, PassthroughKind, Policy, canary,
-    dev, device_flag,
+    dev, device_flag, tool_grant,
 };
 use guard_ebpf::command::{self, Argument, Classified, Command, block};
+use guard_ebpf::control::{self, Control};
 use guard_ebpf::decide::{self, Access, Act, Driver, Object, Subject, Verdict};
+use guard_ebpf::told::Judge;
 
 use crate::arguments::{self, Sent};
 use crate::emit::{self, Facts};
-use crate::kernel::{Inode, S_IFBLK, S_IFCHR, S_IFMT};
+use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT};
 use crate::maps::{ARM, CHAR_MAJORS, DEVICES, POLICY, TASKS};
+use crate::reach::{is_due, is_observed};
 
 /// What a hook returns to let an operation go on.
 pub const ALLOW: i64 = 0;
 /// What it returns to refuse it: `-EPERM`.
-const REFUSE: i64 = -1;
+pub const REFUSE: i64 = -1;
 
 /// Whether a file of this mode can be a device of ours. Ordinary files leave here. `S_IFBLK` and
 /// `S_IFCHR` differ in one bit, so one comparison tells them from all other kinds.
@@ -28,48 +31,96 @@ pub const fn is_device(mode: u16) -> bool {
     mode & (S_IFMT & !EITHER) == S_IFCHR & S_IFBLK
 }
 
-/// The policy, while the host is armed or held.
+/// The policy.
 ///
 /// Array maps have all their entries; if a lookup failed all the same, the host would count as
 /// enforcing everything.
 #[inline(always)]
-pub fn enforcing() -> Option<Policy> {
-    let policy = POLICY.get(0).copied().unwrap_or(Policy::STRICTEST);
+fn policy() -> Policy {
+    POLICY.get(0).copied().unwrap_or(Policy::STRICTEST)
+}
+
+/// Whether the host is armed or held.
+#[inline(always)]
+fn is_in_force(policy: &Policy) -> bool {
     let arm_gen = ARM.get(ArmWord::ArmGen as u32).copied().unwrap_or(0);
-    (arm_gen != policy.released_gen).then_some(policy)
+    arm_gen != policy.released_gen
 }
 
-/// A device node: what it is, before anything is known about the device.
+/// The policy, while the host is armed or held.
+#[inline(always)]
+pub fn enforcing() -> Option<Policy> {
+    let policy = policy();
+    is_in_force(&policy).then_some(policy)
+}
+
+/// What a device node is for the guard.
 #[derive(Clone, Copy)]
-pub struct Node {
-    key: DeviceKey,
-    passthrough: PassthroughKind,
+pub enum Found {
+    /// A block device, or a character device that passes commands to a drive.
+    Drive(Node),
+    /// A character device that steers the machine.
+    Control(Control, u32),
+    /// None of the guard's business.
+    Other,
 }
 
-impl Node {
-    /// The node behind an inode; `None` for an ordinary file, and for a character device that
-    /// passes nothing through.
+impl Found {
+    /// By its inode.
     #[inline(always)]
-    pub fn of(inode: Inode) -> Option<Self> {
+    pub fn of(inode: Inode) -> Self {
         let rdev = inode.rdev();
         if inode.mode() & S_IFMT == S_IFBLK {
-            return Some(Self {
+            return Self::Drive(Node {
                 key: DeviceKey::block(rdev),
                 passthrough: PassthroughKind::None,
             });
         }
-        let passthrough = match CHAR_MAJORS.get(dev::major(rdev)).copied().unwrap_or(0) {
+        let kind = CHAR_MAJORS.get(dev::major(rdev)).copied().unwrap_or(0);
+        let passthrough = match kind {
             1 => PassthroughKind::NvmeController,
             2 => PassthroughKind::NvmeGeneric,
             3 => PassthroughKind::ScsiGeneric,
             4 => PassthroughKind::Bsg,
             5 => PassthroughKind::Raw,
-            _ => return None,
+            _ => {
+                return match control::control(kind, dev::minor(rdev)) {
+                    Some(control) => Self::Control(control, rdev),
+                    None => Self::Other,
+                };
+            }
         };
-        Some(Self {
+        Self::Drive(Node {
             key: DeviceKey::char(rdev),
             passthrough,
         })
+    }
+}
+
+/// A device node: what it is, before anything is known about the device.
+#[derive(Clone, Copy)]
+pub struct Node {
+    pub key: DeviceKey,
+    passthrough: PassthroughKind,
+}
+
+impl Node {
+    /// The block device of a number.
+    #[inline(always)]
+    pub const fn block(number: u32) -> Self {
+        Self {
+            key: DeviceKey::block(number),
+            passthrough: PassthroughKind::None,
+        }
+    }
+
+    /// The node behind an inode; `None` for what is no drive.
+    #[inline(always)]
+    pub fn of(inode: Inode) -> Option<Self> {
+        match Found::of(inode) {
+            Found::Drive(node) => Some(node),
+            Found::Control(..) | Found::Other => None,
+        }
     }
 
     /// Whether it is a block device.
@@ -81,16 +132,16 @@ impl Node {
 
 /// A device and what is known about it.
 #[derive(Clone, Copy)]
-struct Target {
+pub struct Target {
     key: DeviceKey,
-    object: Object,
+    pub object: Object,
     /// As in its entry; of an unknown device each partition may exist.
     partitions: u64,
 }
 
 impl Target {
     #[inline(always)]
-    fn of(node: Node, policy: &Policy) -> Self {
+    pub fn of(node: Node, policy: &Policy) -> Self {
         // SAFETY: an entry is only ever replaced as a whole; it is copied at once.
         let (class, flags, partitions) = match unsafe { DEVICES.get(node.key) } {
             None => (DeviceClass::Unknown, 0, u64::MAX),
@@ -142,6 +193,18 @@ const fn class(number: u32) -> DeviceClass {
 pub fn subject() -> Subject {
     // SAFETY: a helper without arguments.
     let pid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
+    subject_of(pid)
+}
+
+/// The same of a process id.
+#[inline(always)]
+pub fn subject_of(pid: u32) -> Subject {
+    if pid == 1 {
+        return Subject {
+            critical: false,
+            grants: grants_of(pid) | tool_grant::INIT,
+        };
+    }
     // SAFETY: the entry is copied at once.
     match unsafe { TASKS.get(pid) } {
         None => Subject::default(),
@@ -152,21 +215,73 @@ pub fn subject() -> Subject {
     }
 }
 
+/// Grants of a process, by its number in the initial namespace.
+#[inline(always)]
+pub fn grants_of(pid: u32) -> u32 {
+    // SAFETY: the entry is read at once.
+    unsafe { TASKS.get(pid) }.map_or(0, |task| task.grants)
+}
+
 /// Judges an open for writing, or with access mode 3.
 #[inline(always)]
 pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
     if node.is_block() && is_canary(node.key) {
         return refuse_canary();
     }
-    let Some(policy) = enforcing() else {
+    // The second layer would have refused it; and there is no such device.
+    if node.is_block() && node.key.dev == canary::LAYER_DEVICE.dev {
         return ALLOW;
-    };
+    }
+    let policy = policy();
     let target = Target::of(node, &policy);
     let verdict = decide::decide(subject(), target.object, Act::Open(access));
+    if !is_in_force(&policy) {
+        if access.write && matches!(verdict.decision, Decision::Deny) {
+            // It must not outlive the moment in which the host is armed.
+            emit::opened();
+        }
+        return ALLOW;
+    }
+    let verdict = verdict.under(&policy);
+    if is_observed(verdict) && node.is_block() && !is_due(Judge::FileOpen, node.key.dev, false) {
+        return ALLOW;
+    }
     let told = Told {
         hook: Hook::FileOpen,
         cmd: 0,
         open_flags,
+        opcode: None,
+    };
+    conclude(verdict, &policy, &target, told)
+}
+
+/// Judges a write through a file that is open already, by whatever descriptor, mapping or ring
+/// holds it: as if the writer opened it now. The kernel's own threads write what lies on the
+/// device (a loop device's, a target's); what they were given is judged where it was given.
+#[inline(always)]
+pub fn write(hook: Hook, file: File) -> i64 {
+    if file.mode() & FMODE_WRITE == 0 {
+        return ALLOW;
+    }
+    let Some(node) = Node::of(file.inode()) else {
+        return ALLOW;
+    };
+    let Some(policy) = enforcing() else {
+        return ALLOW;
+    };
+    let target = Target::of(node, &policy);
+    let access = Access {
+        write: true,
+        ioctl_only: false,
+    };
+    let verdict = decide::decide(subject(), target.object, Act::Open(access));
+    if matches!(verdict.decision, Decision::Allow) || AnyTask::current().is_kernel_thread() {
+        return ALLOW;
+    }
+    let told = Told {
+        hook,
+        cmd: 0,
+        open_flags: file.flags(),
         opcode: None,
     };
     conclude(verdict, &policy, &target, told)
@@ -278,16 +393,16 @@ pub fn refuse_canary() -> i64 {
 
 /// What the event says beside the device and the verdict.
 #[derive(Clone, Copy)]
-struct Told {
-    hook: Hook,
-    cmd: u32,
-    open_flags: u32,
-    opcode: Option<u8>,
+pub struct Told {
+    pub hook: Hook,
+    pub cmd: u32,
+    pub open_flags: u32,
+    pub opcode: Option<u8>,
 }
 
 /// Applies the mode, tells, and returns. A refusal stands whether or not it can be told.
 #[inline(always)]
-fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) -> i64 {
+pub fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) -> i64 {
     let verdict = verdict.under(policy);
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
@@ -321,4 +436,42 @@ pub fn tell(facts: &Facts) -> i64 {
     } else {
         ALLOW
     }
+}
+
+/// FIFREEZE, `_IOWR('X', 119, int)` (include/uapi/linux/fs.h).
+const FREEZE: u32 = 0xC004_5877;
+/// XFS_IOC_GOINGDOWN, EXT4_IOC_SHUTDOWN, F2FS_IOC_SHUTDOWN, BTRFS_IOC_SHUTDOWN:
+/// `_IOR('X', 125, __u32)`.
+const GO_DOWN: u32 = 0x8004_587D;
+
+/// Whether an ioctl on any file of a file system stops the whole of it.
+#[inline(always)]
+pub const fn stops_file_system(cmd: u32) -> bool {
+    matches!(cmd, FREEZE | GO_DOWN)
+}
+
+/// Judges such an ioctl. Backups freeze; nothing shuts a file system down but tests.
+#[inline(always)]
+pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
+    let Some(policy) = enforcing() else {
+        return ALLOW;
+    };
+    let node = Node {
+        key: DeviceKey::block(inode.superblock_dev()),
+        passthrough: PassthroughKind::None,
+    };
+    let target = Target::of(node, &policy);
+    let meaning = if cmd == FREEZE {
+        Command::Notable(Op::Detach)
+    } else {
+        Command::Harm(Op::Detach)
+    };
+    let verdict = decide::decide(Subject::default(), target.object, Act::Command(meaning));
+    let told = Told {
+        hook,
+        cmd,
+        open_flags: 0,
+        opcode: None,
+    };
+    conclude(verdict, &policy, &target, told)
 }

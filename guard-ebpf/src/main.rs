@@ -9,6 +9,13 @@
 //! | `file_open` | LSM `file_open` | devices opened for writing |
 //! | `file_ioctl`, `file_ioctl_compat` | LSM, the same names | commands to devices |
 //! | `uring_cmd` | LSM `uring_cmd` | commands to devices through `io_uring` |
+//! | `file_permission`, `mmap_file`, `file_mprotect` | LSM, the same names, on demand | writes through descriptors that were opened before they would have been refused |
+//! | `capable`, `locked_down` | LSM, the same names | reboots, other kernels, I/O ports |
+//! | `bpf`, `ptrace_access_check`, `task_kill` | LSM, the same names | the guard's own maps, links and processes |
+//! | `device` | root cgroup, device program | the second layer: block devices opened for writing by programs, or by the kernel on their behalf |
+//! | `inode_*`, `path_truncate` | LSM, the same names | changes of files that matter |
+//! | `sb_mount`, `move_mount`, `sb_umount`, `sb_pivotroot` | LSM, the same names | the data of a running database stays mounted |
+//! | `bprm_check` | entry of `security_bprm_check` | scripts that are tools |
 //!
 //! Each hook unpacks, asks [`guard_ebpf::decide`], emits and returns. Raw loads from kernel memory
 //! stand in `kernel` alone, reads of user memory in `arguments` and `argv`.
@@ -44,7 +51,13 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
+mod mounts;
+#[cfg(target_arch = "bpf")]
 mod places;
+#[cfg(target_arch = "bpf")]
+mod reach;
+#[cfg(target_arch = "bpf")]
+mod steer;
 
 /// Licence as the kernel asks for it: the helpers that read memory are for programs under the GPL
 /// or a licence compatible with it alone (include/linux/license.h). MIT is.

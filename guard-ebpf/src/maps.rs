@@ -1,11 +1,12 @@
 //! The maps. Their sizes, writers and what happens when they are full: [`guard_abi::maps`].
 
-use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use guard_abi::maps as sizes;
 use guard_abi::{
-    ArgumentName, ArmWord, Counter, DeviceEntry, DeviceKey, EngineName, ExeId, FileId, FileName,
-    FileRule, PlaceEntry, Policy, TaskEntry, ToolRule, VerbKey, VerbRule,
+    ActKey, ArgumentName, ArmWord, BpfObject, Counter, DeviceEntry, DeviceKey, EngineName, ExeId,
+    FileId, FileName, FileRule, PlaceEntry, Policy, TaskEntry, ToldAct, ToolRule, VerbKey,
+    VerbRule,
 };
 
 use crate::argv::{Forgotten, Position};
@@ -73,6 +74,16 @@ pub static FILE_NAMES: HashMap<FileName, FileRule, { sizes::FILE_NAMES_MAX as us
 #[btf_map]
 pub static SUPERBLOCKS: Array<u32, { sizes::SUPERBLOCKS_MAX as usize }> = Array::new();
 #[btf_map]
+pub static SCRIPTS: HashMap<u32, u32, { sizes::SCRIPTS_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub static DM_NAMES: HashMap<u64, u32, { sizes::DM_NAMES_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub static OWN_OBJECTS: HashMap<BpfObject, u32, { sizes::OWN_OBJECTS_MAX as usize }> =
+    HashMap::new();
+/// Attacked by the controller alone; no program reads it.
+#[btf_map]
+pub static CANARY: Array<u32, 1> = Array::new();
+#[btf_map]
 pub static ARM: Array<u64, { ArmWord::COUNT as usize }> = Array::new();
 #[btf_map]
 pub static POLICY: Array<Policy, 1> = Array::new();
@@ -80,6 +91,8 @@ pub static POLICY: Array<Policy, 1> = Array::new();
 pub static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
 #[btf_map]
 pub static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+#[btf_map]
+pub static ACTS: LruHashMap<ActKey, ToldAct, { sizes::ACTS_MAX as usize }> = LruHashMap::new();
 // `()`: with a value type libbpf says "conflicting value size".
 #[btf_map]
 pub static DENIALS: RingBuf<(), { sizes::DENIALS_BYTES }> = RingBuf::new();

@@ -4,18 +4,21 @@
 //! place of the guard's, or is none of those whose files have meanings by name.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use guard_abi::{
-    Decision, FileAct, FileName, FileRule, FileSystem, Hook, NameScope, ObjectKind, Op, PlaceEntry,
-    PlaceKind, Policy, dev, maps as sizes, place_id,
+    Decision, FILE_NAME_BYTES, FileAct, FileName, FileRule, FileSystem, Hook, NameScope,
+    ObjectKind, Op, PATH_ID_BYTES, PlaceEntry, PlaceKind, Policy, dev, maps as sizes, path_id,
+    place_id, whole_id,
 };
-use guard_ebpf::decide::Verdict;
+use guard_ebpf::decide::{Subject, Verdict};
 use guard_ebpf::files::{self, FileObject, NameRule};
 
+use crate::argv::opaque;
 use crate::emit::Facts;
 use crate::judge::{self, ALLOW};
 use crate::kernel::{Dentry, Inode, copy_name};
-use crate::maps::{FILE_NAMES, PLACES, SUPERBLOCKS};
+use crate::maps::{FILE_NAMES, PLACES, SUPERBLOCKS, TOOLS};
 
 /// Whether files of this inode's file system can be of interest, and which it is.
 #[inline(always)]
@@ -55,18 +58,24 @@ pub fn judge(fs: FileSystem, inode: Inode, dentry: Dentry, done: Done) -> i64 {
     };
     let number = inode.superblock_dev();
     let own = match dentry.inode() {
-        Some(inode) => place(fs, number, inode.number()),
+        Some(inode) => place(fs, number, inode),
         None => PlaceKind::None,
     };
-    let parent = match dentry.parent().inode() {
-        Some(parent) => place(fs, number, parent.number()),
-        None => PlaceKind::None,
+    let mut parent = parent(fs, number, dentry);
+    if matches!(parent, PlaceKind::None) && matches!(fs, FileSystem::Other) {
+        parent = whole(number);
+    }
+    let among_boot_files = matches!(own, PlaceKind::Boot) || matches!(parent, PlaceKind::Boot);
+    let rule = if matches!(fs, FileSystem::Other) && !among_boot_files {
+        NameRule::NONE
+    } else {
+        rule(fs, dentry.name())
     };
     let object = FileObject {
         fs,
         own,
         parent,
-        rule: rule(fs, dentry.name()),
+        rule,
     };
     let verdict = files::decide(judge::subject(), object, done.act);
     let ino = match dentry.inode() {
@@ -76,30 +85,140 @@ pub fn judge(fs: FileSystem, inode: Inode, dentry: Dentry, done: Done) -> i64 {
     conclude(verdict, &policy, (fs, number, ino), dentry, done)
 }
 
+/// Directories above a pinned object that are looked at. (In bpffs directories come and go with the
+/// sets of links; the guard's own root is what lasts.)
+const DEEP: usize = 5;
+
+/// What the directory is that a file lies in. Among pinned objects everything below a place counts.
+#[inline(always)]
+fn parent(fs: FileSystem, number: u32, dentry: Dentry) -> PlaceKind {
+    let mut at = dentry.parent();
+    let levels = if matches!(fs, FileSystem::Bpf) {
+        DEEP
+    } else {
+        1
+    };
+    for level in 0..DEEP {
+        if level >= levels {
+            break;
+        }
+        let kind = match at.inode() {
+            Some(inode) => place(fs, number, inode),
+            None => PlaceKind::None,
+        };
+        if !matches!(kind, PlaceKind::None) {
+            return kind;
+        }
+        at = at.parent();
+    }
+    PlaceKind::None
+}
+
+/// A file of the guard's program is replaced by another (`rename` of a package manager): what the
+/// old one is and may do, the new one is and may do from now on, whether or not a controller lives
+/// to see it.
+#[inline(always)]
+pub fn hand_over(new: Dentry, old: Dentry) {
+    let (Some(new), Some(old)) = (new.inode(), old.inode()) else {
+        return;
+    };
+    if !matches!(watched(old), Some(FileSystem::Other)) {
+        return;
+    }
+    let generation = new.generation();
+    let (new, old) = (new.id(), old.id());
+    // SAFETY: the entry is copied at once.
+    let Some(place) = (unsafe { PLACES.get(old) }).copied() else {
+        return;
+    };
+    if place.kind != PlaceKind::GuardProgram as u16 {
+        return;
+    }
+    // Where a table is full, the controller says so as soon as it looks.
+    let place = PlaceEntry {
+        generation,
+        ..place
+    };
+    let _ = PLACES.insert(new, place, 0);
+    // SAFETY: the entry is copied at once.
+    if let Some(rule) = unsafe { TOOLS.get(old) }.copied() {
+        let _ = TOOLS.insert(new, rule, 0);
+    }
+}
+
 /// What a file is.
 #[inline(always)]
-fn place(fs: FileSystem, dev: u32, ino: u64) -> PlaceKind {
-    let id = place_id(fs, dev, ino);
+fn place(fs: FileSystem, dev: u32, inode: Inode) -> PlaceKind {
     // SAFETY: the entry is copied at once.
-    let kind = match unsafe { PLACES.get(id) } {
-        Some(PlaceEntry { kind, .. }) => *kind,
-        None => return PlaceKind::None,
+    let entry = unsafe { PLACES.get(place_id(fs, dev, inode.number())) }.copied();
+    let Some(PlaceEntry {
+        kind,
+        has_generation,
+        generation,
+    }) = entry
+    else {
+        return PlaceKind::None;
     };
+    if has_generation != 0 && generation != inode.generation() {
+        return PlaceKind::None;
+    }
     PlaceKind::from_u8(kind as u8).unwrap_or(PlaceKind::None)
+}
+
+/// What a file system is as a whole.
+#[inline(always)]
+fn whole(dev: u32) -> PlaceKind {
+    // SAFETY: the entry is read at once.
+    unsafe { PLACES.get(whole_id(dev)) }.map_or(PlaceKind::None, |entry| {
+        PlaceKind::from_u8(entry.kind as u8).unwrap_or(PlaceKind::None)
+    })
+}
+
+/// What a path is, as it was given.
+#[inline(always)]
+pub fn named(path: *const c_void) -> PlaceKind {
+    const WORDS: usize = PATH_ID_BYTES / 8;
+    let mut words = MaybeUninit::<[u64; WORDS]>::uninit();
+    for at in 0..WORDS {
+        // Volatile: the compiler would call `memset`, which 5.10 does not take as a function.
+        // SAFETY: in the array.
+        unsafe { words.as_mut_ptr().cast::<u64>().add(at).write_volatile(0) };
+    }
+    // SAFETY: as many bytes, all of them written, and bytes need no alignment.
+    let text = unsafe { &mut *words.as_mut_ptr().cast::<[u8; PATH_ID_BYTES]>() };
+    if !copy_name(path, text) {
+        return PlaceKind::None;
+    }
+    // SAFETY: the entry is read at once.
+    unsafe { PLACES.get(path_id(text)) }.map_or(PlaceKind::None, |entry| {
+        PlaceKind::from_u8(entry.kind as u8).unwrap_or(PlaceKind::None)
+    })
+}
+
+/// What a directory is, for mounts.
+#[inline(always)]
+pub fn directory(dentry: Dentry) -> PlaceKind {
+    let Some(inode) = dentry.inode() else {
+        return PlaceKind::None;
+    };
+    match watched(inode) {
+        Some(fs) => place(fs, inode.superblock_dev(), inode),
+        None => PlaceKind::None,
+    }
 }
 
 /// What a name says.
 #[inline(always)]
 fn rule(fs: FileSystem, name: *const c_void) -> NameRule {
-    if matches!(fs, FileSystem::Other) {
-        return NameRule::NONE;
-    }
     let mut key = FileName {
         fs: fs as u32,
         name: [0; 28],
     };
     if !copy_name(name, &mut key.name) {
         return NameRule::NONE;
+    }
+    if matches!(fs, FileSystem::Other) {
+        to_lower_case(&mut key.name);
     }
     // SAFETY: the entry is copied at once.
     let Some(FileRule { op, scope }) = unsafe { FILE_NAMES.get(key) }.copied() else {
@@ -111,8 +230,17 @@ fn rule(fs: FileSystem, name: *const c_void) -> NameRule {
     }
 }
 
+/// Without a branch, so that the verifier has one path.
 #[inline(always)]
-fn conclude(
+fn to_lower_case(name: &mut [u8; FILE_NAME_BYTES]) {
+    for byte in name {
+        let is_upper = opaque(u64::from(byte.wrapping_sub(b'A')).wrapping_sub(26) >> 63);
+        *byte |= (is_upper << 5) as u8;
+    }
+}
+
+#[inline(always)]
+pub fn conclude(
     verdict: Verdict,
     policy: &Policy,
     (fs, number, ino): (FileSystem, u32, u64),
@@ -139,6 +267,36 @@ fn conclude(
         object_fs: fs as u8,
         object_ino: ino,
         dentry: dentry.0 as u64,
+    })
+}
+
+/// Judges an act on the machine or the running kernel: `decide` is asked only while the host is
+/// armed or held. `detail` is what the hook has to say ([`guard_abi::DenialEvent::cmd`]).
+#[inline(always)]
+pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) -> i64 {
+    let Some(policy) = judge::enforcing() else {
+        return ALLOW;
+    };
+    let verdict = decide(judge::subject()).under(&policy);
+    if matches!(verdict.decision, Decision::Allow) {
+        return ALLOW;
+    }
+    judge::tell(&Facts {
+        dev: 0,
+        device_flags: 0,
+        cmd: detail,
+        open_flags: 0,
+        decision: verdict.decision as u8,
+        reason: verdict.reason as u8,
+        hook: hook as u8,
+        op: verdict.op as u8,
+        device_kind: ObjectKind::System as u8,
+        device_class: 0,
+        opcode: 0,
+        has_opcode: 0,
+        object_fs: 0,
+        object_ino: 0,
+        dentry: 0,
     })
 }
 

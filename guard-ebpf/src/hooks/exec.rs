@@ -9,11 +9,13 @@ use guard_abi::{
     VerbKey, VerbRule, tool_grant, verb_source,
 };
 
+use guard_ebpf::grants;
+
 use crate::argv::{self, Found};
 use crate::emit;
 use crate::kernel::{Binprm, File, Task, copy_name};
 use crate::maps::{
-    ARGUMENTS, ENGINE_EXES, ENGINE_NAMES, SCRATCH, Scratch, TASKS, TOOLS, VERBS, unlisted,
+    ARGUMENTS, ENGINE_EXES, ENGINE_NAMES, SCRATCH, SCRIPTS, Scratch, TASKS, TOOLS, VERBS, unlisted,
 };
 
 /// Arguments after `argv[0]` that are searched for a sign that this is no server.
@@ -45,7 +47,15 @@ extern "C" fn exec(ctx: *mut c_void) -> i64 {
         // First of all: the rest may fail.
         emit::raise(ArmWord::ArmGen);
     }
-    let grants = tool_grants(task, file, &id) | kept_grants(task);
+    let mut grants = grants::after_exec(
+        tool_grants(task, file, &id) & givable(task),
+        script_grants(ctx.arg(1)) & givable(task),
+        kept_grants(task),
+    );
+    if task.is_traced() {
+        // Whoever traces it would have the grant.
+        grants &= !tool_grant::GUARD;
+    }
     diag!((), "exec: engine {}, grants {:x}", engine, grants);
     track(task, engine, grants);
     0
@@ -138,11 +148,33 @@ fn only_tells(argument: &ArgumentName) -> bool {
         | argv::begins(argument, &PRINT_DEFAULTS)
 }
 
-/// Grants that the process has had before and keeps.
+/// Going down is the business of process 1 alone.
+#[inline(always)]
+fn givable(task: Task) -> u32 {
+    if task.tgid() == 1 {
+        u32::MAX
+    } else {
+        !tool_grant::SHUTDOWN
+    }
+}
+
+/// Grants that the process has had before.
 #[inline(always)]
 fn kept_grants(task: Task) -> u32 {
     // SAFETY: the entry is read at once.
-    unsafe { TASKS.get(task.tgid()) }.map_or(0, |entry| entry.grants & tool_grant::KEPT_AT_EXEC)
+    unsafe { TASKS.get(task.tgid()) }.map_or(0, |entry| entry.grants)
+}
+
+/// Grants of the script whose interpreter is executed. `thread` is the number that the thread had
+/// when it was asked about the script: it takes the process's where it was not the first.
+#[inline(always)]
+fn script_grants(thread: u32) -> u32 {
+    // SAFETY: the entry is copied at once.
+    let Some(grants) = unsafe { SCRIPTS.get(thread) }.copied() else {
+        return 0;
+    };
+    let _ = SCRIPTS.remove(thread);
+    grants
 }
 
 /// Grants of a tool, by the identity of its file and, where the rule says so, by its verb.
@@ -152,8 +184,11 @@ fn tool_grants(task: Task, file: File, id: &ExeId) -> u32 {
     let Some(rule) = unsafe { TOOLS.get(id) }.copied() else {
         return 0;
     };
-    if rule.verb_source == verb_source::NONE {
-        return rule.grants;
+    match rule.verb_source {
+        verb_source::NONE => return rule.grants,
+        // Of a script, the interpreter is executed, and the rule counts where the script was seen.
+        verb_source::SCRIPT => return 0,
+        _ => {}
     }
     rule.grants | verb_grants(task, file, rule.tool, rule.verb_source)
 }

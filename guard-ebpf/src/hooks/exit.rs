@@ -7,7 +7,7 @@ use guard_abi::LifecycleKind;
 
 use crate::emit;
 use crate::kernel::Task;
-use crate::maps::TASKS;
+use crate::maps::{SCRIPTS, TASKS};
 
 /// `void sched_process_exit(struct task_struct *task)`
 #[unsafe(no_mangle)]
@@ -15,6 +15,8 @@ use crate::maps::TASKS;
 extern "C" fn exit(ctx: *mut c_void) -> i64 {
     let ctx = BtfTracePointContext::new(ctx);
     let task = Task(ctx.arg(0));
+    // It ended in the middle of execve(2).
+    let _ = SCRIPTS.remove(task.pid());
     // `signal->live` is counted down before the tracepoint: zero means the last thread. Two last
     // threads can both see zero; the entry goes once.
     if task.live_threads() != 0 {

@@ -7,8 +7,9 @@ use aya_ebpf::programs::LsmContext;
 use guard_abi::Hook;
 
 use crate::arguments::Sent;
-use crate::judge::{self, ALLOW, Node};
+use crate::judge::{self, ALLOW, Found};
 use crate::kernel::File;
+use crate::steer;
 
 /// `int file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)`
 #[unsafe(no_mangle)]
@@ -26,10 +27,29 @@ pub fn ioctl(ctx: *mut c_void, compat: bool) -> i64 {
         return previous;
     }
     // `previous` is 0 here, in a register.
-    if !judge::is_device(File(args.arg(0)).inode().mode()) {
-        return previous;
+    if judge::is_device(File(args.arg(0)).inode().mode()) {
+        return device(ctx, compat);
     }
-    device(ctx, compat)
+    if judge::stops_file_system(args.arg(1)) {
+        return file_system(ctx, compat);
+    }
+    previous
+}
+
+/// An ioctl that stops the file system that the file lies in.
+#[inline(never)]
+fn file_system(ctx: *mut c_void, compat: bool) -> i64 {
+    let args = LsmContext::new(ctx);
+    judge::file_system(by(compat), File(args.arg(0)).inode(), args.arg(1))
+}
+
+#[inline(always)]
+const fn by(compat: bool) -> Hook {
+    if compat {
+        Hook::FileIoctlCompat
+    } else {
+        Hook::FileIoctl
+    }
 }
 
 /// Out of line: ioctls on ordinary files must not pay for its registers and stack.
@@ -50,13 +70,10 @@ fn device(ctx: *mut c_void, compat: bool) -> i64 {
         first_byte: None,
         uring: false,
     };
-    let hook = if compat {
-        Hook::FileIoctlCompat
-    } else {
-        Hook::FileIoctl
-    };
-    match Node::of(file.inode()) {
-        Some(node) => judge::command(hook, node, sent),
-        None => ALLOW,
+    let hook = by(compat);
+    match Found::of(file.inode()) {
+        Found::Drive(node) => judge::command(hook, node, sent),
+        Found::Control(control, dev) => steer::command(hook, control, dev, sent),
+        Found::Other => ALLOW,
     }
 }

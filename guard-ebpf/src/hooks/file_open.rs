@@ -7,9 +7,10 @@ use aya_ebpf::programs::LsmContext;
 use guard_abi::{FileAct, Hook};
 use guard_ebpf::decide::Access;
 
-use crate::judge::{self, ALLOW, Node};
+use crate::judge::{self, ALLOW, Found};
 use crate::kernel::{FMODE_READ, FMODE_WRITE, File, O_ACCMODE};
 use crate::places::{self, Done};
+use crate::steer;
 
 /// `int file_open(struct file *file)`
 #[unsafe(no_mangle)]
@@ -48,9 +49,10 @@ fn device(ctx: *mut c_void) -> i64 {
     if !(access.write || access.ioctl_only) {
         return ALLOW;
     }
-    match Node::of(file.inode()) {
-        Some(node) => judge::open(node, access, flags),
-        None => ALLOW,
+    match Found::of(file.inode()) {
+        Found::Drive(node) => judge::open(node, access, flags),
+        Found::Control(control, dev) => steer::open(control, dev, access, flags),
+        Found::Other => ALLOW,
     }
 }
 

@@ -22,5 +22,9 @@ extern "C" fn inode_rename(ctx: *mut c_void) -> i64 {
     if refused != ALLOW {
         return refused;
     }
-    places::entry(new_directory, new, Hook::InodeRename, FileAct::RenameTo)
+    let refused = places::entry(new_directory, new, Hook::InodeRename, FileAct::RenameTo);
+    if refused == ALLOW {
+        places::hand_over(old, new);
+    }
+    refused
 }

@@ -1,11 +1,17 @@
 //! One hook a file.
 
 mod bdev_add;
+mod bpf;
+mod bprm_check;
+mod capable;
+mod device;
 mod exec;
 mod exit;
 mod file_ioctl;
 mod file_ioctl_compat;
+mod file_mprotect;
 mod file_open;
+mod file_permission;
 mod fork;
 mod inode_create;
 mod inode_link;
@@ -15,5 +21,13 @@ mod inode_rename;
 mod inode_rmdir;
 mod inode_symlink;
 mod inode_unlink;
+mod locked_down;
+mod mmap_file;
+mod move_mount;
 mod path_truncate;
+mod ptrace_access_check;
+mod sb_mount;
+mod sb_pivotroot;
+mod sb_umount;
+mod task_kill;
 mod uring_cmd;

@@ -7,7 +7,10 @@ use guard_abi::ExeId;
 use guard_abi::members::ABSENT;
 
 use super::offsets as at;
-use super::{Binprm, BlockDevice, Dentry, File, Inode, Path, Task, UringCmd, direct, offset};
+use super::{
+    Binprm, BlockDevice, BpfAttr, Dentry, File, Inode, Path, Task, UringCmd, VfsMount, VmArea,
+    direct, offset,
+};
 
 impl File {
     /// `file->f_inode`.
@@ -90,7 +93,29 @@ impl Inode {
     }
 }
 
+impl Inode {
+    /// `inode->i_generation`: another for each file that gets the number.
+    #[inline(always)]
+    pub fn generation(self) -> u32 {
+        direct(self.0, &at::INODE_I_GENERATION)
+    }
+}
+
+impl VfsMount {
+    /// What is mounted: `mnt->mnt_root`.
+    #[inline(always)]
+    pub fn root(self) -> Dentry {
+        Dentry(direct(self.0, &at::VFSMOUNT_MNT_ROOT))
+    }
+}
+
 impl Path {
+    /// `path->mnt`.
+    #[inline(always)]
+    pub fn mount(self) -> VfsMount {
+        VfsMount(direct(self.0, &at::PATH_MNT))
+    }
+
     /// `path->dentry`.
     #[inline(always)]
     pub fn dentry(self) -> Dentry {
@@ -116,6 +141,16 @@ impl Dentry {
     #[inline(always)]
     pub fn name(self) -> *const c_void {
         direct(self.0, &at::DENTRY_D_NAME_NAME)
+    }
+}
+
+impl BpfAttr {
+    /// The 32-bit word at byte `at` of `union bpf_attr`, whose layout is an interface
+    /// (include/uapi/linux/bpf.h).
+    #[inline(always)]
+    pub fn word(self, at: usize) -> u32 {
+        // SAFETY: as for `direct`: no program in which it is not safe can run.
+        unsafe { core::ptr::read_volatile(self.0.byte_add(at).cast::<u32>()) }
     }
 }
 
@@ -171,6 +206,35 @@ impl Binprm {
     pub fn file(self) -> File {
         File(direct(self.0, &at::BINPRM_FILE))
     }
+
+    /// What execve(2) was given, before any interpreter has taken its place: fs/exec.c
+    /// `alloc_bprm` makes the two names one, and `bprm_change_interp` another of the second.
+    #[inline(always)]
+    pub fn is_first(self) -> bool {
+        let given: usize = direct(self.0, &at::BINPRM_FILENAME);
+        let interpreter: usize = direct(self.0, &at::BINPRM_INTERP);
+        given == interpreter
+    }
+}
+
+impl VmArea {
+    /// `vma->vm_flags & VM_SHARED` (include/linux/mm.h): stores reach the file. Where the kernel
+    /// keeps the flags elsewhere, every mapping counts as shared.
+    #[inline(always)]
+    pub fn is_shared(self) -> bool {
+        const VM_SHARED: u64 = 8;
+        if offset(&at::VM_AREA_VM_FLAGS) == ABSENT {
+            return true;
+        }
+        direct::<u64>(self.0, &at::VM_AREA_VM_FLAGS) & VM_SHARED != 0
+    }
+
+    /// `vma->vm_file`; `None` for memory without a file.
+    #[inline(always)]
+    pub fn file(self) -> Option<File> {
+        let file: *const c_void = direct(self.0, &at::VM_AREA_VM_FILE);
+        (!file.is_null()).then_some(File(file))
+    }
 }
 
 impl Task {
@@ -178,6 +242,12 @@ impl Task {
     #[inline(always)]
     pub fn tgid(self) -> u32 {
         direct(self.0, &at::TASK_TGID)
+    }
+
+    /// Thread id.
+    #[inline(always)]
+    pub fn pid(self) -> u32 {
+        direct(self.0, &at::TASK_PID)
     }
 
     /// Process id of the parent.
@@ -206,6 +276,12 @@ impl Task {
     pub fn command_line(self) -> (u64, u64) {
         let mm: *const c_void = direct(self.0, &at::TASK_MM);
         (direct(mm, &at::MM_ARG_START), direct(mm, &at::MM_ARG_END))
+    }
+
+    /// Whether it is traced: `task->ptrace`, include/linux/ptrace.h `PT_PTRACED`.
+    #[inline(always)]
+    pub fn is_traced(self) -> bool {
+        direct::<u32>(self.0, &at::TASK_PTRACE) != 0
     }
 
     /// Where `comm` stands, a pointer for `bpf_probe_read_kernel_str`.

@@ -8,6 +8,7 @@
 mod direct;
 mod offsets;
 mod probed;
+mod system_call;
 
 use core::ffi::c_void;
 use core::ptr;
@@ -26,10 +27,6 @@ fn offset(of: &'static u32) -> u32 {
 /// Whether the arguments are those of the function `security_<hook>`, and not those of the hook.
 /// A constant to the verifier, which takes the other branch away.
 #[inline(always)]
-#[allow(
-    dead_code,
-    reason = "for hooks whose function has other arguments than they have"
-)]
 pub fn on_fmod_ret() -> bool {
     offset(&offsets::ON_FMOD_RET) != 0
 }
@@ -80,20 +77,34 @@ pointer_types! {
     Inode
     /// `struct io_uring_cmd *`, known to the verifier.
     UringCmd
+    /// `union bpf_attr *`, known to the verifier.
+    BpfAttr
     /// `struct block_device *`, known to the verifier.
     BlockDevice
     /// `struct linux_binprm *`, known to the verifier.
     Binprm
+    /// `struct vm_area_struct *`, known to the verifier.
+    VmArea
     /// `struct task_struct *`, known to the verifier.
     Task
     /// `struct dentry *`, known to the verifier.
     Dentry
     /// `const struct path *`, known to the verifier.
     Path
+    /// `struct vfsmount *`, known to the verifier.
+    VfsMount
     /// `struct dentry *` as a number; probed loads alone.
     AnyDentry
     /// `struct task_struct *` as a number; probed loads alone.
     AnyTask
+}
+
+/// Bits of `bpf_cgroup_dev_ctx.access_type`, include/uapi/linux/bpf.h.
+pub mod device_access {
+    /// `BPF_DEVCG_DEV_BLOCK`.
+    pub const BLOCK: u32 = 1 << 0;
+    /// `BPF_DEVCG_ACC_WRITE`.
+    pub const WRITE: u32 = 1 << 2;
 }
 
 /// `S_IFMT` and its values, include/uapi/linux/stat.h.
@@ -106,6 +117,10 @@ pub const S_IFCHR: u16 = 0o020_000;
 pub const FMODE_READ: u32 = 1;
 /// `FMODE_WRITE`, include/linux/fs.h.
 pub const FMODE_WRITE: u32 = 2;
+/// `MAY_WRITE`, include/linux/fs.h.
+pub const MAY_WRITE: u32 = 2;
+/// `PROT_WRITE`, include/uapi/asm-generic/mman-common.h.
+pub const PROT_WRITE: u64 = 2;
 /// `O_ACCMODE`, include/uapi/asm-generic/fcntl.h.
 pub const O_ACCMODE: u32 = 3;
 
