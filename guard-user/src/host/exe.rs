@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use guard_abi::ExeId;
 
@@ -58,6 +59,22 @@ fn components(path: &Path) -> Vec<OsString> {
 /// Where our own process finds `path` of a process with this root.
 pub(super) fn inside(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// Where this program was started from. After an upgrade another one lies there.
+pub fn own_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+        // fs/d_path.c: what a program is called whose file is gone.
+        match path
+            .to_str()
+            .and_then(|text| text.strip_suffix(" (deleted)"))
+        {
+            Some(path) => PathBuf::from(path),
+            None => path,
+        }
+    })
 }
 
 /// Identity of an executable file, links followed, as the kernel half sees it.

@@ -4,18 +4,22 @@
 //! The kernel half recognises a server by its executable alone, before its first instruction. What
 //! is found here, from outside and a moment later, is where the data is.
 
+mod boot_tools;
 mod cgroup;
 mod config_files;
 mod datadir;
+pub mod descriptors;
 mod engines;
 mod exe;
 mod process;
+mod running;
 mod tools;
 mod verbs;
 
 pub use engines::{EngineTable, ResolvedEngines};
-pub use exe::{exe_id, resolve_in_root};
+pub use exe::{exe_id, own_program, resolve_in_root};
 pub use process::start_boot_ns;
+pub use running::{RunningTool, running_tools};
 pub use tools::{ResolvedTools, Tool, ToolTable, Verbs};
 pub use verbs::Verb;
 

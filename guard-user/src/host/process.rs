@@ -86,7 +86,7 @@ impl Process {
 }
 
 /// NUL-separated words.
-fn words(path: &Path) -> Vec<String> {
+pub(super) fn words(path: &Path) -> Vec<String> {
     use std::io::Read;
     let mut bytes = Vec::new();
     if let Ok(file) = std::fs::File::open(path) {

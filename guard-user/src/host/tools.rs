@@ -1,8 +1,8 @@
 //! The maintenance programs that a live database host depends on, found by their executables.
 //!
 //! A program is known by the identity of its file, so that another file of the same name has no
-//! grant. The file must be the program itself: root's, not writable by others, no script (the
-//! kernel would see its interpreter), and no multi-call binary of other programs such as busybox.
+//! grant. The file must be the program itself: root's, not writable by others, no script unless the
+//! tool is known to be one, and no multi-call binary of other programs such as busybox.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,8 +15,8 @@ use guard_abi::{
 
 use super::exe::exe_id;
 use super::verbs::{
-    CRYPTSETUP_VERBS, E2FSCK_VERBS, FSCK_FAT_VERBS, LVM_VERBS, POOL_VERBS,
-    SYSTEMD_CRYPTSETUP_VERBS, Verb,
+    CRYPTSETUP_VERBS, E2FSCK_VERBS, FSCK_FAT_VERBS, INTEGRITY_VERBS, LVM_VERBS, MDADM_VERBS,
+    POOL_VERBS, SYSTEMD_CRYPTSETUP_VERBS, Verb, ZPOOL_VERBS,
 };
 use crate::topology::MountTable;
 
@@ -31,6 +31,10 @@ pub enum Verbs {
     FirstWord(&'static [Verb]),
     /// By any of its arguments.
     AnyArgument(&'static [Verb]),
+    /// It has them whatever its arguments, and may be a script.
+    Script(u32),
+    /// The first whatever its arguments, and more by any of them.
+    AlwaysAndAnyArgument(u32, &'static [Verb]),
 }
 
 /// One program.
@@ -46,7 +50,15 @@ pub struct Tool {
 
 /// Directories with system programs. Programs in `/usr/local` have to be configured: whoever
 /// wrote them is not the distribution.
-const DIRECTORIES: &[&str] = &["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/systemd"];
+const DIRECTORIES: &[&str] = &[
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/usr/lib/systemd",
+    "/usr/lib/udev",
+    "/lib/udev",
+];
 
 /// Query programs of sg3-utils, smartmontools and ledmon: they open a drive for writing (`O_RDWR`)
 /// to send it commands, which are judged one by one, and never call `write(2)` on it. Those that
@@ -78,6 +90,21 @@ const QUERY_TOOLS: &[&str] = &[
     "sg_map",
     "sg_scan",
     "sginfo",
+];
+
+/// Programs that have the kernel open disks for what they put together, by its own metadata or a
+/// configuration, and that destroy nothing that way. What they open themselves is judged as anyone's.
+/// Their daemons load tables while the host lives (a path that comes and goes, a disk that appears).
+const STACK_TOOLS: &[&str] = &[
+    "stratisd",
+    // Tells the kernel of a disk with a bcache superblock; it takes no other
+    // (drivers/md/bcache/super.c `read_super`).
+    "bcache-register",
+    // Attaches a replicated device's disk, by generic netlink.
+    "drbdsetup",
+    // Any request can be the one that makes the module open its pools.
+    "zfs",
+    "zed",
 ];
 
 /// More names than this for one file: a farm of hard links, not one program.
@@ -114,7 +141,7 @@ impl ToolTable {
     /// LVM, device-mapper events, MD, LUKS, ext, FAT and swap at boot, and drive health.
     ///
     /// Not here, because they work without: `xfs_growfs`, `btrfs`, `fstrim` (the mount is asked),
-    /// `multipathd`, `nvme`, `hdparm`, `blkid`, `fsck -n` (read-only opens; commands are
+    /// `nvme`, `hdparm`, `blkid`, `fsck -n` (read-only opens; commands are
     /// judged by themselves). Not here on purpose: `tune2fs`, `e2label`, `fsadm`, `dmsetup`,
     /// `losetup`, `growpart`.
     pub fn built_in() -> Self {
@@ -128,7 +155,7 @@ impl ToolTable {
             // Extends snapshots and thin pools, repairs RAID, all inside its own process.
             tool(
                 "dmeventd",
-                Verbs::Always(tool_grant::LVM | tool_grant::NEW_DM),
+                Verbs::Always(tool_grant::LVM | tool_grant::NEW_DM | tool_grant::STACK),
             ),
             tool("pdata_tools", Verbs::MultiCall(POOL_VERBS)),
             // Online growth alone: a shrink needs the file system unmounted, and then the device
@@ -136,8 +163,26 @@ impl ToolTable {
             tool("resize2fs", Verbs::Always(tool_grant::EXT_ONLINE)),
             // Keeps external (IMSM, DDF) metadata; refuses arrays with native metadata.
             tool("mdmon", Verbs::Always(tool_grant::MD_MEMBER)),
-            // Makes an array by opening its node; members are judged one by one.
-            tool("mdadm", Verbs::Always(tool_grant::NEW_MD)),
+            // Keep multipath devices: paths fail and come back, tables are loaded again.
+            tool(
+                "multipathd",
+                Verbs::Always(tool_grant::KEEP_DM | tool_grant::STACK),
+            ),
+            tool(
+                "multipath",
+                Verbs::Always(tool_grant::KEEP_DM | tool_grant::STACK),
+            ),
+            // Partitions of multipath devices, run by udev.
+            tool(
+                "kpartx",
+                Verbs::Always(tool_grant::KEEP_DM | tool_grant::STACK),
+            ),
+            // Makes an array by opening its node; members are judged one by one. The kernel opens
+            // members for writing when an array is put together again.
+            tool(
+                "mdadm",
+                Verbs::AlwaysAndAnyArgument(tool_grant::NEW_MD, MDADM_VERBS),
+            ),
             tool("cryptsetup", Verbs::AnyArgument(CRYPTSETUP_VERBS)),
             tool(
                 "systemd-cryptsetup",
@@ -150,6 +195,8 @@ impl ToolTable {
             // swapoff(2) opens the area for writing too, and takes only one that is on
             // (mm/swapfile.c `SYSCALL_DEFINE1(swapoff`).
             tool("swapoff", Verbs::Always(tool_grant::SWAP_ON)),
+            // The log's own rotation, docs/operations/audit.md: renames, compresses, removes.
+            tool("logrotate", Verbs::Always(tool_grant::ROTATE)),
             // What process 1 becomes once every service has ended: it turns off swap and stops
             // arrays (systemd, src/shutdown/shutdown.c).
             tool(
@@ -157,8 +204,18 @@ impl ToolTable {
                 Verbs::Always(tool_grant::SWAP_ON | tool_grant::SHUTDOWN),
             ),
         ];
+        let stack = Verbs::Always(tool_grant::STACK);
+        tools.extend(STACK_TOOLS.iter().map(|file| tool(file, stack)));
+        tools.extend([
+            tool("zpool", Verbs::FirstWord(ZPOOL_VERBS)),
+            tool("integritysetup", Verbs::FirstWord(INTEGRITY_VERBS)),
+            tool("systemd-integritysetup", Verbs::FirstWord(INTEGRITY_VERBS)),
+            // Where the kernel half cannot tell that it is in mount(2).
+            tool("mount", Verbs::Always(tool_grant::MOUNT)),
+        ]);
         let query = Verbs::Always(tool_grant::DRIVE_QUERY);
         tools.extend(QUERY_TOOLS.iter().map(|file| tool(file, query)));
+        tools.extend(super::boot_tools::table());
         Self { tools }
     }
 
@@ -170,7 +227,7 @@ impl ToolTable {
         self.tools.push(Tool {
             file: file.unwrap_or_default(),
             path: Some(path.to_owned()),
-            verbs: Verbs::Always(grants),
+            verbs: Verbs::Script(grants),
         });
     }
 
@@ -198,13 +255,13 @@ impl ToolTable {
         let mut owner: BTreeMap<(u32, u64), u32> = BTreeMap::new();
         for (at, tool) in self.tools.iter().enumerate() {
             let number = at as u32 + 1;
-            let rule = rule_of(number, tool);
             resolved.verbs.extend(verbs_of(number, tool));
             for path in paths_of(tool) {
                 let full = super::exe::inside(root, &path);
                 match accept(tool, &full, mounts) {
                     Ok(None) => {}
-                    Ok(Some(id)) => {
+                    Ok(Some((id, is_script))) => {
+                        let rule = rule_of(number, tool, is_script);
                         resolved.watch.push(path.clone());
                         let holder = *owner.entry((id.dev, id.ino)).or_insert(number);
                         if holder == number {
@@ -264,8 +321,11 @@ const fn set_of(tool: u32, verb: usize) -> u32 {
 
 fn verbs_in(tool: &Tool) -> &'static [Verb] {
     match tool.verbs {
-        Verbs::Always(_) => &[],
-        Verbs::MultiCall(verbs) | Verbs::FirstWord(verbs) | Verbs::AnyArgument(verbs) => verbs,
+        Verbs::Always(_) | Verbs::Script(_) => &[],
+        Verbs::MultiCall(verbs)
+        | Verbs::FirstWord(verbs)
+        | Verbs::AnyArgument(verbs)
+        | Verbs::AlwaysAndAnyArgument(_, verbs) => verbs,
     }
 }
 
@@ -291,12 +351,14 @@ fn argument(set: u32, text: &str) -> Option<ArgumentName> {
     Some(name)
 }
 
-fn rule_of(number: u32, tool: &Tool) -> ToolRule {
+fn rule_of(number: u32, tool: &Tool, is_script: bool) -> ToolRule {
     let (grants, source) = match tool.verbs {
-        Verbs::Always(grants) => (grants, verb_source::NONE),
+        Verbs::Script(grants) if is_script => (grants, verb_source::SCRIPT),
+        Verbs::Always(grants) | Verbs::Script(grants) => (grants, verb_source::NONE),
         Verbs::MultiCall(_) => (0, verb_source::MULTICALL),
         Verbs::FirstWord(_) => (0, verb_source::FIRST_WORD),
         Verbs::AnyArgument(_) => (0, verb_source::ANY_ARGUMENT),
+        Verbs::AlwaysAndAnyArgument(grants, _) => (grants, verb_source::ANY_ARGUMENT),
     };
     ToolRule {
         tool: number,
@@ -333,8 +395,9 @@ fn paths_of(tool: &Tool) -> Vec<PathBuf> {
     }
 }
 
-/// The identity of a program that may have its grants. `Ok(None)`: it is not installed.
-fn accept(tool: &Tool, path: &Path, mounts: &MountTable) -> Result<Option<ExeId>, String> {
+/// The identity of a program that may have its grants, and whether it is a script. `Ok(None)`: it is
+/// not installed.
+fn accept(tool: &Tool, path: &Path, mounts: &MountTable) -> Result<Option<(ExeId, bool)>, String> {
     let no_grant = |why: &str| Err(format!("{}: {why}; it has no grant", path.display()));
     let real = match std::fs::canonicalize(path) {
         Ok(real) => real,
@@ -361,11 +424,12 @@ fn accept(tool: &Tool, path: &Path, mounts: &MountTable) -> Result<Option<ExeId>
     }
     let mut head = [0; 2];
     let began = std::fs::File::open(&real).and_then(|mut file| file.read(&mut head));
-    if began.is_ok() && head == *b"#!" {
+    let is_script = began.is_ok() && head == *b"#!";
+    if is_script && !matches!(tool.verbs, Verbs::Script(_)) {
         return no_grant("is a script, and its interpreter is what the kernel sees");
     }
     match exe_id(mounts, &real) {
-        Ok(id) => Ok(Some(id)),
+        Ok(id) => Ok(Some((id, is_script))),
         Err(error) => no_grant(&error.to_string()),
     }
 }

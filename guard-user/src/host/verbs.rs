@@ -19,7 +19,7 @@ pub struct Verb {
 /// Listed arguments in parts.
 pub type Parts = &'static [&'static [&'static str]];
 
-const fn any(text: &'static str, grants: u32) -> Verb {
+pub(super) const fn any(text: &'static str, grants: u32) -> Verb {
     Verb {
         text,
         grants,
@@ -29,7 +29,7 @@ const fn any(text: &'static str, grants: u32) -> Verb {
 }
 
 /// Granted where it names what is free, with no other options than these.
-const fn of_free(text: &'static str, grants: u32, options: Parts) -> Verb {
+pub(super) const fn of_free(text: &'static str, grants: u32, options: Parts) -> Verb {
     Verb {
         text,
         grants,
@@ -39,7 +39,7 @@ const fn of_free(text: &'static str, grants: u32, options: Parts) -> Verb {
 }
 
 /// Granted with no other options than these, whatever it names.
-const fn with_options(text: &'static str, grants: u32, options: Parts) -> Verb {
+pub(super) const fn with_options(text: &'static str, grants: u32, options: Parts) -> Verb {
     Verb {
         text,
         grants,
@@ -50,9 +50,15 @@ const fn with_options(text: &'static str, grants: u32, options: Parts) -> Verb {
 
 /// Physical volumes of groups in use, and nodes just made (a new volume's first sectors are
 /// wiped through its own node).
-const LVM: u32 = tool_grant::LVM | tool_grant::NEW_DM;
+const LVM: u32 = tool_grant::LVM | ACTIVATE;
 
-/// Verbs of `lvm`, by whichever of its names it is called. The reading ones (`lvs`, `pvscan`,
+/// Nodes just made, and tables over whatever the group's metadata names.
+const ACTIVATE: u32 = tool_grant::NEW_DM | tool_grant::STACK;
+
+/// The table of a device that is open is loaded again; what lies below is opened once more.
+const REOPEN: u32 = tool_grant::KEEP_DM | tool_grant::STACK | tool_grant::UNLOCK;
+
+/// Verbs of `lvm`, by whichever of its names it is called. The reading ones (`lvs`, `vgscan`,
 /// `vgdisplay`, …) and `vgcfgbackup` open physical volumes read-only and need no grant; so do
 /// `pvcreate`, `vgcreate`, `pvremove`, `vgremove` on free devices, which anyone may write.
 ///
@@ -75,6 +81,9 @@ pub(super) const LVM_VERBS: &[Verb] = &[
     any("lvchange", LVM),
     any("vgchange", LVM),
     any("pvchange", LVM),
+    // Activates what is complete when a disk appears (lvm2 up to 2.03.16, `--activate ay`). It
+    // writes no metadata.
+    any("pvscan", ACTIVATE),
     // Adds a free disk; the metadata of the others is written. A disk that is protected for any
     // other reason lacks the flag, and one of this group is claimed.
     any("vgextend", LVM),
@@ -151,11 +160,21 @@ pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     any("luksOpen", tool_grant::UNLOCK | tool_grant::NEW_DM),
     any("luksFormat", tool_grant::NEW_DM),
     any("luksAddKey", tool_grant::NEW_DM),
+    // Takes away the mapping of a device that nobody uses, or gives it its key back.
+    any("close", tool_grant::KEEP_DM),
+    any("luksClose", tool_grant::KEEP_DM),
+    any("luksResume", tool_grant::KEEP_DM),
+    // The table of an open device is loaded again, after the volume below has grown or to change
+    // how it works. The device is opened for writing, to learn its size.
+    any("resize", REOPEN),
+    any("refresh", REOPEN),
 ];
 
 /// Verbs of `systemd-cryptsetup`, which unlocks at boot.
-pub(super) const SYSTEMD_CRYPTSETUP_VERBS: &[Verb] =
-    &[any("attach", tool_grant::UNLOCK | tool_grant::NEW_DM)];
+pub(super) const SYSTEMD_CRYPTSETUP_VERBS: &[Verb] = &[
+    any("attach", tool_grant::UNLOCK | tool_grant::NEW_DM),
+    any("detach", tool_grant::KEEP_DM),
+];
 
 /// `e2fsck -p` ("preen"): what systemd-fsck runs at boot. It repairs what is safe without asking
 /// and stops at anything else; it refuses `-p` together with `-y`.
@@ -169,3 +188,53 @@ pub(super) const E2FSCK_VERBS: &[Verb] = &[
 /// `fsck.fat -a`, the same for EFI system partitions.
 pub(super) const FSCK_FAT_VERBS: &[Verb] =
     &[any("-a", tool_grant::PREEN), any("-p", tool_grant::PREEN)];
+
+/// Arguments of `mdadm` that put an array together from its own members, one disk at a time or all,
+/// or move a spare to where it is needed. `--create` and `--build` are none of them; mdadm takes no
+/// two modes at once (mdadm.c, "would set mdadm mode to").
+pub(super) const MDADM_VERBS: &[Verb] = &[
+    any("--assemble", tool_grant::STACK),
+    any("-A", tool_grant::STACK),
+    any("-As", tool_grant::STACK),
+    any("-AR", tool_grant::STACK),
+    any("-AsR", tool_grant::STACK),
+    any("-ARs", tool_grant::STACK),
+    any("--incremental", tool_grant::STACK),
+    any("-I", tool_grant::STACK),
+    any("-Iq", tool_grant::STACK),
+    any("-IR", tool_grant::STACK),
+    any("-IRs", tool_grant::STACK),
+    any("-IRsq", tool_grant::STACK),
+    any("--re-add", tool_grant::STACK),
+    any("--monitor", tool_grant::STACK),
+    any("--follow", tool_grant::STACK),
+    any("-F", tool_grant::STACK),
+];
+
+/// Verbs of `zpool` that have the module open a pool's disks and write no label of their own.
+/// `create`, `add`, `attach`, `replace`, `split`, `labelclear` and `destroy` are none of them.
+pub(super) const ZPOOL_VERBS: &[Verb] = &[
+    any("import", tool_grant::STACK),
+    any("online", tool_grant::STACK),
+    any("clear", tool_grant::STACK),
+    any("reopen", tool_grant::STACK),
+    any("scrub", tool_grant::STACK),
+    any("resilver", tool_grant::STACK),
+    any("trim", tool_grant::STACK),
+    any("list", tool_grant::STACK),
+    any("status", tool_grant::STACK),
+    any("iostat", tool_grant::STACK),
+    any("events", tool_grant::STACK),
+    any("history", tool_grant::STACK),
+    any("get", tool_grant::STACK),
+    any("set", tool_grant::STACK),
+    any("export", tool_grant::STACK),
+    any("wait", tool_grant::STACK),
+];
+
+/// Verbs of `integritysetup` and `systemd-integritysetup`: the table over a device that has been
+/// formatted before.
+pub(super) const INTEGRITY_VERBS: &[Verb] = &[
+    any("open", tool_grant::STACK),
+    any("attach", tool_grant::STACK),
+];

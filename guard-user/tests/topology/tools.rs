@@ -47,7 +47,7 @@ fn lvm_is_found_once_through_all_its_names() {
     assert_eq!((rule.grants, rule.verb_source), (0, verb_source::MULTICALL));
     let verbs = verbs(&resolved, 0);
     let verb = |name: &str| verbs.iter().find(|(text, ..)| text == name);
-    let both = tool_grant::LVM | tool_grant::NEW_DM;
+    let both = tool_grant::LVM | tool_grant::NEW_DM | tool_grant::STACK;
     assert_eq!(verb("lvextend").unwrap().1, both);
     assert_eq!(verb("lvremove").unwrap().2, ArgumentRole::AllListed as u32);
     for verb_name in [
