@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use guard_abi::{PassthroughKind, dev};
+use guard_abi::{ControlKind, PassthroughKind, dev};
 
 use super::identity::HardwareIds;
 use super::labels::Signature;
@@ -177,6 +177,7 @@ pub struct Inventory {
     pub(super) by_name: HashMap<Arc<str>, u32>,
     pub(super) nodes: Vec<CharNode>,
     pub(super) char_majors: Vec<(u32, PassthroughKind)>,
+    pub(super) control_majors: Vec<(u32, ControlKind)>,
     pub(super) dm_major: u32,
     /// UUID of each mounted btrfs with the indices of its devices.
     pub(super) btrfs: Vec<(Arc<str>, Vec<u32>)>,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use guard_abi::PassthroughKind;
+use guard_abi::{ControlKind, PassthroughKind};
 
 use super::attributes::{Reader, list_path, open_dir};
 use super::inventory::{Bus, CharNode, Inventory};
@@ -15,6 +15,7 @@ use super::{Roots, parse_dev};
 pub(super) fn read(roots: &Roots, inventory: &mut Inventory) {
     let text = std::fs::read_to_string(roots.proc.join("devices")).unwrap_or_default();
     (inventory.char_majors, inventory.dm_major) = majors(&text);
+    inventory.control_majors = control_majors(&text);
     let subsystems = subsystems(roots);
     // A drive on a controller that belongs to a subsystem is reached by all its controllers.
     for device in &mut inventory.devices {
@@ -160,9 +161,51 @@ fn majors(text: &str) -> (Vec<(u32, PassthroughKind)>, u32) {
     (found, dm_major)
 }
 
+/// Majors of drivers whose character devices steer the machine. `mem` and `misc` have theirs for
+/// ever (include/uapi/linux/major.h); without a table of majors they count all the same.
+fn control_majors(text: &str) -> Vec<(u32, ControlKind)> {
+    let mut found = vec![(1, ControlKind::Memory), (10, ControlKind::Misc)];
+    for line in text
+        .lines()
+        .take_while(|line| !line.starts_with("Block devices"))
+    {
+        let mut words = line.split_whitespace();
+        let (Some(Ok(major)), Some(name)) = (words.next().map(str::parse::<u32>), words.next())
+        else {
+            continue;
+        };
+        let kind = match name {
+            "mtd" => ControlKind::Mtd,
+            "ipmidev" => ControlKind::Ipmi,
+            "tpm" => ControlKind::Tpm,
+            _ => continue,
+        };
+        if major < guard_abi::maps::CHAR_MAJORS_MAX {
+            found.push((major, kind));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_devices_are_found_by_their_drivers() {
+        assert_eq!(
+            control_majors(
+                "Character devices:\n  1 mem\n242 ipmidev\n 90 mtd\n250 tpm\n\nBlock devices:\n 31 mtd\n"
+            ),
+            [
+                (1, ControlKind::Memory),
+                (10, ControlKind::Misc),
+                (242, ControlKind::Ipmi),
+                (90, ControlKind::Mtd),
+                (250, ControlKind::Tpm),
+            ]
+        );
+    }
 
     #[test]
     fn majors_are_told_by_their_half_of_the_file() {

@@ -8,6 +8,7 @@ use super::super::inventory::{BlockDevice, CharNode, Inventory, Kind};
 use super::super::labels::Signature;
 use super::super::lvm::{dm_name, is_pool_metadata, split_dm_name};
 use super::super::memory::{Memory, Scope, identify};
+use super::super::reasons::Why;
 use super::Classified;
 use super::explain::Explainer;
 use super::inactive;
@@ -22,14 +23,54 @@ pub(super) fn all(
     reasons: &Explainer<'_>,
 ) -> Vec<Classified> {
     let mut devices = Vec::with_capacity(inventory.devices.len() + inventory.nodes.len());
+    let boot_disks = boot_disks(inventory, seeds);
     for index in 0..inventory.devices.len() {
-        devices.push(block(inventory, seeds, marks, reasons, index));
+        let mut device = block(inventory, seeds, marks, reasons, index);
+        if device.class() == DeviceClass::Protected {
+            device.entry.flags |= boot_flags(inventory.device(index), boot_disks.contains(&index));
+        }
+        devices.push(device);
     }
     let hosts = protected_hosts(inventory, marks);
     for node in &inventory.nodes {
         devices.extend(passthrough(inventory, marks, reasons, &hosts, node));
     }
     devices
+}
+
+/// Whole disks below the file systems that the machine boots from: where boot sectors are.
+fn boot_disks(inventory: &Inventory, seeds: &Seeds) -> BTreeSet<usize> {
+    let boots = |why: &Why| match why {
+        Why::Mount { point } => matches!(&**point, "/" | "/boot" | "/boot/efi" | "/efi"),
+        _ => false,
+    };
+    let mut left: Vec<usize> = seeds
+        .marks
+        .iter()
+        .filter(|(_, _, why)| boots(why))
+        .map(|(index, _, _)| *index as usize)
+        .collect();
+    let mut seen = BTreeSet::new();
+    let mut disks = BTreeSet::new();
+    while let Some(index) = left.pop() {
+        if !seen.insert(index) {
+            continue;
+        }
+        let below = &inventory.device(index).below;
+        if below.is_empty() {
+            disks.insert(index);
+        }
+        left.extend(below.iter().map(|below| *below as usize));
+    }
+    disks
+}
+
+fn boot_flags(device: &BlockDevice, is_boot_disk: bool) -> u32 {
+    match (device.boots, is_boot_disk) {
+        (true, _) => device_flag::BOOT_DISK | device_flag::BOOT_PARTITION,
+        (false, true) => device_flag::BOOT_DISK,
+        (false, false) => 0,
+    }
 }
 
 fn block(

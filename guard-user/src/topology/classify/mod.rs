@@ -15,7 +15,10 @@ mod spread;
 
 use std::sync::Arc;
 
-use guard_abi::{DeviceClass, DeviceEntry, DeviceKey, PassthroughKind, device_flag};
+use guard_abi::{
+    ControlKind, DM_TEXT_BYTES, DeviceClass, DeviceEntry, DeviceKey, PassthroughKind, device_flag,
+    dm_key,
+};
 
 use super::memory::{DeviceIdentity, Memory};
 use super::reasons::Why;
@@ -49,6 +52,13 @@ impl Classified {
             .unwrap_or(DeviceClass::Unknown)
     }
 
+    /// True for the device of the root file system.
+    pub fn is_root(&self) -> bool {
+        self.why
+            .iter()
+            .any(|why| matches!(why, Why::Mount { point } if &**point == "/"))
+    }
+
     /// True where the entry has this [`device_flag`].
     pub fn has(&self, flag: u32) -> bool {
         self.entry.flags & flag != 0
@@ -62,6 +72,11 @@ pub struct Classification {
     pub devices: Vec<Classified>,
     /// What each character major passes through.
     pub char_majors: Vec<(u32, PassthroughKind)>,
+    /// Majors of character devices that steer the machine.
+    pub control_majors: Vec<(u32, ControlKind)>,
+    /// Names and UUIDs ([`guard_abi::dm_key`]) of device-mapper devices that are neither suspended
+    /// nor removed by anybody but who keeps them.
+    pub guarded_dm: Vec<u64>,
     /// device-mapper's major, 0 where it is not there.
     pub dm_major: u32,
     /// Arguments with which `lvremove` may name volumes that are free.
@@ -101,11 +116,44 @@ pub fn classify(inventory: &Inventory, uses: &Uses, memory: &Memory) -> Classifi
     let devices = entries::all(inventory, &seeds, &marks, &reasons);
     Classification {
         free_lv_arguments: entries::free_lv_arguments(inventory, &marks, memory),
+        guarded_dm: guarded_dm(inventory, &devices),
         devices,
         char_majors: inventory.char_majors.clone(),
+        control_majors: inventory.control_majors.clone(),
         dm_major: inventory.dm_major,
         problems: seeds.problems,
     }
+}
+
+/// Of devices that carry critical data, and of the root file system's. Others that are in use may
+/// be a container engine's, which keeps them itself.
+fn guarded_dm(inventory: &Inventory, devices: &[Classified]) -> Vec<u64> {
+    let mut keys: Vec<u64> = inventory
+        .devices
+        .iter()
+        .zip(devices)
+        .filter(|(_, known)| known.has(device_flag::CRITICAL_DATA) || known.is_root())
+        .filter_map(|(device, _)| match &device.kind {
+            Kind::DeviceMapper { name, uuid } => Some([name, uuid]),
+            _ => None,
+        })
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .map(|text| text_key(text))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The key of a name or UUID, as the kernel half makes it of one that it was sent.
+fn text_key(text: &str) -> u64 {
+    let mut words = [0_u64; DM_TEXT_BYTES / 8];
+    // The last byte is the zero that ends the longest text.
+    for (at, byte) in text.bytes().take(DM_TEXT_BYTES - 1).enumerate() {
+        words[at / 8] |= u64::from(byte) << (8 * (at % 8));
+    }
+    dm_key(&words)
 }
 
 /// `dm-0 (vg0-data)`.
