@@ -69,7 +69,7 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
                 let kind = PassthroughKind::parse(pair[1]).ok_or("no such kind")?;
                 majors.push((pair[0].parse()?, kind));
             }
-            Guard::open()?.set_char_majors(&majors)?;
+            Guard::open()?.set_char_majors(&majors, &[])?;
         }
         ["tool", path, source, grants, rest @ ..] => set_tool(path, source, grants, rest)?,
         ["enforce"] => {

@@ -15,9 +15,15 @@ const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_int = 4;
+const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_PROG_GET_FD_BY_ID: libc::c_int = 13;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BPF_RAW_TRACEPOINT_OPEN: libc::c_int = 17;
+const BPF_LINK_CREATE: libc::c_int = 28;
+
+/// `BPF_CGROUP_DEVICE` of `enum bpf_attach_type`.
+const BPF_CGROUP_DEVICE: u32 = 6;
 
 /// `BPF_MAP_*_ELEM` part of `union bpf_attr`.
 #[repr(C)]
@@ -35,6 +41,14 @@ struct ObjectAttr {
     pathname: u64,
     bpf_fd: u32,
     file_flags: u32,
+}
+
+/// `raw_tracepoint` part of `union bpf_attr`.
+#[repr(C)]
+struct AttachAttr {
+    name: u64,
+    prog_fd: u32,
+    pad: u32,
 }
 
 /// `info` part of `union bpf_attr`.
@@ -55,6 +69,25 @@ pub(super) struct MapInfo {
     pub value_size: u32,
     pub max_entries: u32,
     pub map_flags: u32,
+}
+
+/// `link_create` part of `union bpf_attr`.
+#[repr(C)]
+struct LinkAttr {
+    prog_fd: u32,
+    target_fd: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// The beginning of `struct bpf_link_info`, for a link to a cgroup.
+#[repr(C)]
+#[derive(Default)]
+struct CgroupLinkInfo {
+    of_any: LinkInfo,
+    cgroup_id: u64,
+    attach_type: u32,
+    pad: u32,
 }
 
 /// The beginning of `struct bpf_link_info`.
@@ -105,6 +138,31 @@ pub(super) fn open_pinned(path: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Pins a program or link.
+pub(super) fn pin(fd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = ObjectAttr {
+        pathname: path.as_ptr() as u64,
+        bpf_fd: raw(fd),
+        file_flags: 0,
+    };
+    call(BPF_OBJ_PIN, &mut attr).map(|_| ())
+}
+
+/// Attaches a program that was loaded for a kernel function or LSM hook; the link detaches it with
+/// its last descriptor and pin. (`BPF_LINK_CREATE` does the same, from Linux 5.19 on;
+/// kernel/bpf/syscall.c `bpf_raw_tracepoint_open`.)
+pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = AttachAttr {
+        name: 0,
+        prog_fd: raw(program),
+        pad: 0,
+    };
+    let fd = call(BPF_RAW_TRACEPOINT_OPEN, &mut attr)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Shape of a map.
 pub(super) fn map_info(fd: BorrowedFd<'_>) -> io::Result<MapInfo> {
     let mut info = MapInfo::default();
@@ -149,6 +207,48 @@ pub(super) fn recursion_misses(link: BorrowedFd<'_>) -> io::Result<Option<u64>> 
     Ok(known.then(|| of_program[RECURSION_MISSES]))
 }
 
+/// Number of a link.
+pub(super) fn link_id(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = LinkInfo::default();
+    let mut attr = InfoAttr {
+        bpf_fd: raw(fd),
+        info_len: size_of::<LinkInfo>() as u32,
+        info: std::ptr::from_mut(&mut info) as u64,
+    };
+    call(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info.id)
+}
+
+/// Attaches a device program to a cgroup, beside others that are there or come: a link to a cgroup
+/// always allows that (kernel/bpf/cgroup.c `cgroup_bpf_link_attach`, which takes no flags).
+pub(super) fn link_to_cgroup(
+    program: BorrowedFd<'_>,
+    cgroup: BorrowedFd<'_>,
+) -> io::Result<OwnedFd> {
+    let mut attr = LinkAttr {
+        prog_fd: raw(program),
+        target_fd: raw(cgroup),
+        attach_type: BPF_CGROUP_DEVICE,
+        flags: 0,
+    };
+    let fd = call(BPF_LINK_CREATE, &mut attr)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether a link to a cgroup still has its cgroup: unlike other links it can be detached by anyone
+/// who has its id (kernel/bpf/cgroup.c `bpf_cgroup_link_fill_link_info`).
+pub(super) fn cgroup_link_is_attached(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut info = CgroupLinkInfo::default();
+    let mut attr = InfoAttr {
+        bpf_fd: raw(fd),
+        info_len: size_of::<CgroupLinkInfo>() as u32,
+        info: std::ptr::from_mut(&mut info) as u64,
+    };
+    call(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info.cgroup_id != 0)
+}
+
 fn raw(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd().cast_unsigned()
 }
@@ -189,6 +289,8 @@ unsafe impl Plain for guard_abi::PlaceEntry {}
 unsafe impl Plain for guard_abi::FileName {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::FileRule {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::BpfObject {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::DenialEvent {}
 // SAFETY: as above.

@@ -1,17 +1,19 @@
 //! Loading by aya: the route of BPF LSM.
 
 use std::error::Error;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, FEntry, Lsm, Program, ProgramError};
+use aya::programs::{BtfTracePoint, CgroupDevice, FEntry, Lsm, Program, ProgramError};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use guard_abi::maps as names;
 
 use super::hooks::{Attach, HOOKS, HookSpec, Presence};
-use super::load::{Loaded, Plan, internal, refused};
+use super::load::{Loaded, Plan, go_without, internal, refused};
+use super::on_demand::ON_DEMAND;
 use super::problem::Problem;
-use super::{object, pin};
+use super::{cgroup, object, pin};
 
 /// Programs in aya's hands.
 pub(super) struct Programs(Ebpf);
@@ -36,13 +38,16 @@ pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
         .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
     let kernel = aya::Btf::from_sys_fs()
         .map_err(|error| internal("reading the kernel's type information", chain(&error)))?;
-    for hook in HOOKS {
+    for hook in HOOKS.iter().chain(ON_DEMAND) {
         if !plan.has(hook) {
             continue;
         }
         match load_program(&mut ebpf, hook, &kernel) {
             Ok(()) => {}
             Err(_) if hook.presence == Presence::Convenience => {}
+            Err(error) if hook.presence == Presence::SecondLayer => {
+                go_without(hook, &chain(&error));
+            }
             Err(error) => return Err(refused(hook, "loading", &chain(&error))),
         }
     }
@@ -64,6 +69,7 @@ fn load_program(ebpf: &mut Ebpf, hook: &HookSpec, btf: &aya::Btf) -> Result<(), 
         Attach::Security => <&mut Lsm>::try_from(program)?.load(hook.target, btf),
         Attach::Tracepoint => <&mut BtfTracePoint>::try_from(program)?.load(hook.target, btf),
         Attach::Function => <&mut FEntry>::try_from(program)?.load(hook.target, btf),
+        Attach::CgroupDevice => <&mut CgroupDevice>::try_from(program)?.load(),
     }
 }
 
@@ -73,12 +79,33 @@ fn program<'a>(ebpf: &'a mut Ebpf, hook: &HookSpec) -> Result<&'a mut Program, P
 }
 
 impl Loaded for Programs {
+    fn program_fd(&self, hook: &HookSpec) -> Result<OwnedFd, String> {
+        let program = self.0.program(hook.program);
+        let program = program.ok_or(ProgramError::NotLoaded);
+        let fd = program
+            .and_then(Program::fd)
+            .map_err(|error| chain(&error))?;
+        fd.as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| error.to_string())
+    }
+
     fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String> {
+        if hook.attach == Attach::CgroupDevice {
+            return attach_to_root(&mut self.0, hook, pin).map_err(|error| chain(&error));
+        }
         let link = attach(&mut self.0, hook).map_err(|error| chain(&error))?;
         link.pin(pin)
             .map(drop)
             .map_err(|error| format!("pinning {}: {}", pin.display(), chain(&error)))
     }
+}
+
+/// aya's link of such a program cannot be pinned.
+fn attach_to_root(ebpf: &mut Ebpf, hook: &HookSpec, pin: &Path) -> Result<(), ProgramError> {
+    let program = <&mut CgroupDevice>::try_from(program(ebpf, hook)?)?;
+    let program = program.fd()?;
+    cgroup::attach(program.as_fd(), pin).map_err(ProgramError::IOError)
 }
 
 fn attach(ebpf: &mut Ebpf, hook: &HookSpec) -> Result<FdLink, ProgramError> {
@@ -99,6 +126,8 @@ fn attach(ebpf: &mut Ebpf, hook: &HookSpec) -> Result<FdLink, ProgramError> {
             let id = program.attach()?;
             program.take_link(id)?.into()
         }
+        // See `attach_to_root`.
+        Attach::CgroupDevice => return Err(ProgramError::NotAttached),
     })
 }
 

@@ -7,7 +7,7 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
@@ -19,8 +19,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::hooks::{Attach, HOOKS, HookSpec, Presence};
 use super::load::{Loaded, Plan, internal, shortened};
+use super::on_demand::ON_DEMAND;
 use super::problem::{Problem, ProblemKind};
-use super::{object, pin};
+use super::{cgroup, object, pin};
 
 /// Programs in libbpf's hands.
 pub(super) struct Programs {
@@ -39,11 +40,15 @@ pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
         Ok(programs) => return Ok(programs),
         Err(failed) => failed,
     };
-    let convenience = |hook: &HookSpec| hook.presence == Presence::Convenience && plan.has(hook);
+    let convenience = |hook: &HookSpec| can_be_left_out(hook) && plan.has(hook);
     if !HOOKS.iter().any(convenience) {
         return Err(failed);
     }
     Programs::load(plan, false)
+}
+
+const fn can_be_left_out(hook: &HookSpec) -> bool {
+    matches!(hook.presence, Presence::Convenience | Presence::SecondLayer)
 }
 
 impl Programs {
@@ -145,9 +150,9 @@ impl Programs {
 
     /// Says of each program whether it is to be loaded, and as what.
     fn choose(&self, plan: &Plan<'_>, conveniences: bool) -> io::Result<()> {
-        for hook in HOOKS {
+        for hook in HOOKS.iter().chain(ON_DEMAND) {
             let program = self.program(hook)?.as_ptr();
-            let wanted = plan.has(hook) && (conveniences || hook.presence != Presence::Convenience);
+            let wanted = plan.has(hook) && (conveniences || !can_be_left_out(hook));
             // SAFETY: a program of the open object that is not loaded yet.
             check(unsafe { sys::bpf_program__set_autoload(program, wanted) })?;
             if !wanted || hook.attach != Attach::Security {
@@ -187,9 +192,20 @@ impl Programs {
     fn attach_and_pin(&self, hook: &HookSpec, pin: &Path) -> io::Result<()> {
         let path = path_text(pin)?;
         let program = self.program(hook)?.as_ptr();
+        if hook.attach == Attach::CgroupDevice {
+            // SAFETY: a loaded program of the open object, whose descriptor stays open as long.
+            let descriptor = unsafe {
+                let descriptor = sys::bpf_program__fd(program);
+                check(descriptor)?;
+                BorrowedFd::borrow_raw(descriptor)
+            };
+            return cgroup::attach(descriptor, pin);
+        }
         // SAFETY: a loaded program of the open object.
         let link = unsafe {
             match hook.attach {
+                // Above.
+                Attach::CgroupDevice => ptr::null_mut(),
                 Attach::Security => sys::bpf_program__attach_trace(program),
                 Attach::Tracepoint | Attach::Function => sys::bpf_program__attach(program),
             }
@@ -215,6 +231,17 @@ impl Drop for Programs {
 }
 
 impl Loaded for Programs {
+    fn program_fd(&self, hook: &HookSpec) -> Result<OwnedFd, String> {
+        let program = self.program(hook).map_err(|error| error.to_string())?;
+        // SAFETY: a loaded program of the open object, which keeps its descriptor; it is duplicated.
+        let fd = unsafe { sys::bpf_program__fd(program.as_ptr()) };
+        check(fd).map_err(|error| error.to_string())?;
+        // SAFETY: the object keeps the descriptor open while it is duplicated.
+        unsafe { BorrowedFd::borrow_raw(fd) }
+            .try_clone_to_owned()
+            .map_err(|error| error.to_string())
+    }
+
     fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String> {
         self.attach_and_pin(hook, pin)
             .map_err(|error| format!("{error}; {}", self.messages.text()))

@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use guard_abi::{canary, dev};
+use guard_abi::{DeviceKey, canary, dev};
 use io_uring::{IoUring, opcode, types};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, openat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+use super::{bpf, pin};
 
 /// Performs one attack.
 pub type Attack = fn() -> Made;
@@ -26,11 +28,20 @@ pub enum Made {
 /// system is never attached to a directory: nobody else can see the node, and mount options of
 /// the host (`nodev`) do not apply.
 pub(super) fn open() -> Made {
+    open_node(canary::DEVICE)
+}
+
+/// The same of a device that the second layer alone refuses.
+pub(super) fn open_below() -> Made {
+    open_node(canary::LAYER_DEVICE)
+}
+
+fn open_node(device: DeviceKey) -> Made {
     let root = match private_file_system("tmpfs") {
         Ok(root) => root,
         Err(error) => return Made::Impossible(format!("mounting a private tmpfs: {error}")),
     };
-    let number = canary::DEVICE.dev;
+    let number = device.dev;
     let number = rustix::fs::makedev(dev::major(number), dev::minor(number));
     let mode = Mode::RUSR | Mode::WUSR;
     if let Err(error) = mknodat(&root, "canary", FileType::BlockDevice, mode, number) {
@@ -49,6 +60,19 @@ pub(super) fn private_file_system(kind: &str) -> rustix::io::Result<OwnedFd> {
         FsMountFlags::FSMOUNT_CLOEXEC,
         MountAttrFlags::empty(),
     )
+}
+
+/// Writes into the map that is nobody's to write. What is proved beside the hook is the way from a
+/// descriptor to its map, which the kernel half goes by probed loads.
+pub(super) fn bpf() -> Made {
+    let map = match bpf::open_pinned(&pin::map(guard_abi::maps::CANARY)) {
+        Ok(map) => map,
+        Err(error) => return Made::Impossible(format!("opening the map: {error}")),
+    };
+    Made::Answered(match bpf::update(map.as_fd(), &0_u32, &1_u32) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+    })
 }
 
 /// Sends the canary's ioctl to the first block device that can be opened for reading.

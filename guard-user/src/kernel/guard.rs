@@ -4,22 +4,24 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use guard_abi::{
-    ArmWord, Counter, DenialEvent, DeviceEntry, DeviceKey, LifecycleEvent, PassthroughKind, Policy,
-    TaskEntry, maps as names,
+    ArmWord, ControlKind, Counter, DenialEvent, DeviceEntry, DeviceKey, LifecycleEvent,
+    PassthroughKind, Policy, TaskEntry, maps as names,
 };
 
-use super::hooks::{HOOKS, HookSpec, HookStatus, Presence};
+use super::hooks::{Attach, HOOKS, HookSpec, HookStatus, Presence};
 use super::maps::Maps;
 use super::problem::{GuardError, Problem, ProblemKind, Result, StartError};
 use super::rings::EventRing;
 use super::route::Route;
-use super::{bpf, pin};
+use super::{bpf, cgroup, pin};
 
 /// A guard that is loaded. Cheap: descriptors of the pinned maps, nothing else.
 #[derive(Debug)]
 pub struct Guard {
     pub(super) maps: Maps,
     cpus: usize,
+    /// See [`Guard::start`]; held, never read.
+    pub(super) second_mount: Option<std::os::fd::OwnedFd>,
 }
 
 /// The kernel half's counters, summed over the CPUs. They only grow while the machine is up.
@@ -39,6 +41,8 @@ pub struct Counters {
     pub tasks_full: u64,
     /// Self-tests refused; no event goes with them.
     pub canary: u64,
+    /// Self-tests refused by the second layer; no event goes with them.
+    pub canary_layer: u64,
 }
 
 impl Counters {
@@ -69,6 +73,7 @@ impl Guard {
         Ok(Self {
             maps: Maps::open()?,
             cpus,
+            second_mount: None,
         })
     }
 
@@ -109,11 +114,18 @@ impl Guard {
         self.maps.devices.entries()
     }
 
-    /// Says which character device majors pass commands through. Majors that are not named stop
-    /// being looked at, after the named ones have begun to be.
-    pub fn set_char_majors(&self, wanted: &[(u32, PassthroughKind)]) -> Result<()> {
-        for (major, kind) in wanted {
-            self.maps.char_majors.set(major, &(*kind as u32))?;
+    /// Says which character device majors pass commands through, or steer the machine. Majors that
+    /// are not named stop being looked at, after the named ones have begun to be.
+    pub fn set_char_majors(
+        &self,
+        drives: &[(u32, PassthroughKind)],
+        controls: &[(u32, ControlKind)],
+    ) -> Result<()> {
+        let drives = drives.iter().map(|(major, kind)| (*major, *kind as u32));
+        let controls = controls.iter().map(|(major, kind)| (*major, *kind as u32));
+        let wanted: Vec<(u32, u32)> = drives.chain(controls).collect();
+        for (major, kind) in &wanted {
+            self.maps.char_majors.set(major, kind)?;
         }
         for major in 0..names::CHAR_MAJORS_MAX {
             let named = wanted.iter().any(|(wanted, _)| *wanted == major);
@@ -159,6 +171,7 @@ impl Guard {
             lifecycle_dropped: sum(Counter::LifecycleDropped)?,
             tasks_full: sum(Counter::TasksFull)?,
             canary: sum(Counter::Canary)?,
+            canary_layer: sum(Counter::CanaryLayer)?,
         })
     }
 
@@ -224,16 +237,23 @@ pub(super) fn link_status() -> std::io::Result<Links> {
 pub(super) fn set_status(set: &Path) -> Vec<HookStatus> {
     let status = |hook: &HookSpec| {
         let link = bpf::open_pinned(&set.join(hook.program)).ok();
-        let attached = link.is_some();
+        let attached = link.as_ref().is_some_and(|link| {
+            // Such a link can be detached and leave its pin; the others cannot.
+            hook.attach != Attach::CgroupDevice
+                || bpf::cgroup_link_is_attached(link.as_fd()).unwrap_or(false)
+        });
         let not_there = pin::absent(set).join(hook.program).is_dir();
         let required = match hook.presence {
             Presence::Required => true,
             Presence::WherePresent => !not_there,
-            Presence::Convenience => false,
+            Presence::Convenience | Presence::SecondLayer => false,
         };
         let why_missing = match (attached, not_there) {
             (true, _) => None,
             (false, true) => Some("this kernel does not have the hook".to_owned()),
+            (false, false) if hook.attach == Attach::CgroupDevice => {
+                Some(cgroup::why_not_attached())
+            }
             (false, false) => Some(format!("its link is not pinned in {}", set.display())),
         };
         HookStatus {

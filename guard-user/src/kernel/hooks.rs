@@ -17,6 +17,8 @@ pub enum Attach {
     Tracepoint,
     /// Entry of a kernel function; BTF has the function.
     Function,
+    /// A device program at the root of the cgroup hierarchy; BTF has the function that asks it.
+    CgroupDevice,
 }
 
 /// What the loader does when the running kernel does not have the hook.
@@ -28,6 +30,9 @@ pub enum Presence {
     WherePresent,
     /// Goes without, also where attaching fails: the guard is only slower to learn something.
     Convenience,
+    /// Goes without where the host has no hierarchy to attach to, and says so in `status`: the
+    /// other hooks refuse what programs do themselves.
+    SecondLayer,
 }
 
 /// How the self-test finds out whether the hook refuses.
@@ -66,7 +71,9 @@ impl HookSpec {
             (Attach::Security, Route::Lsm) => (Kind::Function, format!("bpf_lsm_{}", self.target)),
             (Attach::Security, Route::FmodRet) => (Kind::Function, self.function()),
             (Attach::Tracepoint, _) => (Kind::Typedef, format!("btf_trace_{}", self.target)),
-            (Attach::Function, _) => (Kind::Function, self.target.to_owned()),
+            (Attach::Function | Attach::CgroupDevice, _) => {
+                (Kind::Function, self.target.to_owned())
+            }
         }
     }
 
@@ -87,7 +94,7 @@ impl HookSpec {
 
     /// Whether it refuses operations, rather than learning of them.
     pub const fn decides(&self) -> bool {
-        matches!(self.attach, Attach::Security)
+        matches!(self.attach, Attach::Security | Attach::CgroupDevice)
     }
 }
 
@@ -95,7 +102,7 @@ impl HookSpec {
 const LEARNS: Exercise =
     Exercise::NotTried("it decides nothing; that it works is seen in what it tells");
 
-/// A change of a directory's entries.
+/// A hook that every kernel has and that nothing attacks, such as a change of a directory's entries.
 const fn entry_hook(name: &'static str, opens: &'static str) -> HookSpec {
     HookSpec {
         program: name,
@@ -107,6 +114,9 @@ const fn entry_hook(name: &'static str, opens: &'static str) -> HookSpec {
         exercise: Exercise::NotTried("it has no canary"),
     }
 }
+
+/// The program of the second layer.
+pub const SECOND_LAYER: &str = "device";
 
 /// All of them, in the order in which they are attached: the host is armed by the first three
 /// before the others begin to refuse.
@@ -139,6 +149,15 @@ pub const HOOKS: &[HookSpec] = &[
         exercise: LEARNS,
     },
     HookSpec {
+        program: "bprm_check",
+        target: "security_bprm_check",
+        attach: Attach::Function,
+        presence: Presence::Convenience,
+        opens: "nothing; scripts such as update-grub and dnf are refused what they may do",
+        covered_by: "package managers and tools that are no scripts",
+        exercise: LEARNS,
+    },
+    HookSpec {
         program: "bdev_add",
         target: "bdev_add",
         attach: Attach::Function,
@@ -146,6 +165,15 @@ pub const HOOKS: &[HookSpec] = &[
         opens: "nothing; a new partition of a free disk is refused until its uevent was heard",
         covered_by: "the controller, which hears of devices by uevents",
         exercise: LEARNS,
+    },
+    HookSpec {
+        program: SECOND_LAYER,
+        target: "__cgroup_bpf_check_dev_permission",
+        attach: Attach::CgroupDevice,
+        presence: Presence::SecondLayer,
+        opens: "devices that the kernel opens on a program's behalf",
+        covered_by: "file_open, for what programs open themselves",
+        exercise: Exercise::Attack(canary::open_below),
     },
     HookSpec {
         program: "file_open",
@@ -207,6 +235,20 @@ pub const HOOKS: &[HookSpec] = &[
         "moving and replacing files that boot or guard",
     ),
     HookSpec {
+        program: "bpf",
+        target: "bpf",
+        attach: Attach::Security,
+        presence: Presence::Required,
+        opens: "changing the guard's maps and links",
+        covered_by: "nothing",
+        exercise: Exercise::Attack(canary::bpf),
+    },
+    entry_hook(
+        "ptrace_access_check",
+        "changing the memory of the guard's processes",
+    ),
+    entry_hook("task_kill", "ending and stopping the controller"),
+    HookSpec {
         program: "path_truncate",
         target: "path_truncate",
         attach: Attach::Security,
@@ -215,6 +257,18 @@ pub const HOOKS: &[HookSpec] = &[
         covered_by: "nothing",
         exercise: Exercise::NotTried("it has no canary"),
     },
+    entry_hook("sb_mount", "covering the data of a running database"),
+    entry_hook(
+        "move_mount",
+        "covering and moving the data of a running database by the newer calls",
+    ),
+    entry_hook(
+        "sb_umount",
+        "lazily unmounting the data of a running database",
+    ),
+    entry_hook("sb_pivotroot", "replacing the root directory"),
+    entry_hook("capable", "forced reboots, and staging another kernel"),
+    entry_hook("locked_down", "the right to use I/O ports"),
 ];
 
 /// The entry of a program.

@@ -5,6 +5,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,17 +16,20 @@ use rustix::fs::{FlockOperation, flock};
 use super::btf::Btf;
 use super::guard::Guard;
 use super::hooks::{HOOKS, HookSpec, Presence};
+use super::on_demand::{self, ON_DEMAND};
 use super::probe::{self, probe};
 use super::problem::{Problem, ProblemKind};
 use super::route::{self, Choice, Route};
 use super::selftest::TestOutcome;
 use super::start::{ChildAnswer, LoadReport, remove_other_sets, report};
-use super::{by_aya, by_libbpf, guard, object, pin};
+use super::{by_aya, by_libbpf, guard, object, own, pin};
 
 /// Programs that have passed the verifier.
 pub(super) trait Loaded {
     /// Attaches the program of a hook, and pins its link.
     fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String>;
+    /// The program of a hook.
+    fn program_fd(&self, hook: &HookSpec) -> Result<OwnedFd, String>;
 }
 
 /// What a loader is given.
@@ -132,8 +137,13 @@ fn on_route(
         Route::Lsm => Box::new(by_aya::load(&plan)?),
         Route::FmodRet => Box::new(by_libbpf::load(&plan)?),
     };
+    own::introduce().map_err(|error| internal("telling whose the maps are", error))?;
     let unfinished = pin::unfinished_set();
     let done = fill_set(programs.as_mut(), &plan, &unfinished)
+        .and_then(|()| {
+            own::introduce_links(&unfinished)
+                .map_err(|error| internal("telling whose the links are", error))
+        })
         .and_then(|()| if prove { proved(route) } else { Ok(()) })
         .and_then(|()| publish(&unfinished, route));
     if done.is_err() && unfinished.is_dir() {
@@ -200,7 +210,17 @@ fn offsets(btf: &Btf) -> Result<Vec<(&'static str, u32)>, Problem> {
         };
         found.push((member.symbol, offset));
     }
+    found.push((members::HOST_MOUNT_NAMESPACE, host_mount_namespace()?));
     Ok(found)
+}
+
+/// Number of the mount namespace of process 1 (namespaces(7)): the host's own.
+fn host_mount_namespace() -> Result<u32, Problem> {
+    let path = "/proc/1/ns/mnt";
+    let number = fs::metadata(path)
+        .map_err(|error| internal(&format!("reading {path}"), error))?
+        .ino();
+    u32::try_from(number).map_err(|error| internal(&format!("reading {path}"), error))
 }
 
 fn fill_set(programs: &mut dyn Loaded, plan: &Plan<'_>, set: &Path) -> Result<(), Problem> {
@@ -217,10 +237,27 @@ fn fill_set(programs: &mut dyn Loaded, plan: &Plan<'_>, set: &Path) -> Result<()
         match programs.attach(hook, &set.join(hook.program)) {
             Ok(()) => {}
             Err(_) if hook.presence == Presence::Convenience => {}
+            Err(why) if hook.presence == Presence::SecondLayer => go_without(hook, &why),
             Err(why) => return Err(refused(hook, "attaching", &why)),
         }
     }
+    for hook in ON_DEMAND {
+        let program = programs
+            .program_fd(hook)
+            .map_err(|why| refused(hook, "attaching", &why))?;
+        on_demand::add_to_set(set, hook.program, program.as_fd())
+            .map_err(|error| internal(&format!("attaching to {}", hook.target), error))?;
+    }
     Ok(())
+}
+
+/// Says in the journal why there is no second layer; `status` says that there is none.
+pub(super) fn go_without(hook: &HookSpec, why: &str) {
+    eprintln!(
+        "dbguard: going on without the second layer ({}): {}",
+        hook.program,
+        shortened(why)
+    );
 }
 
 /// Gives the finished set its name. A damaged set of the same object makes way first: it stays

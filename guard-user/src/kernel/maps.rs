@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use guard_abi::maps as names;
 use guard_abi::{
-    ArgumentName, DeviceEntry, DeviceKey, EngineName, ExeId, Policy, TaskEntry, ToolRule, VerbKey,
-    VerbRule,
+    ArgumentName, BpfObject, DeviceEntry, DeviceKey, EngineName, ExeId, Policy, TaskEntry,
+    ToolRule, VerbKey, VerbRule,
 };
 use guard_abi::{FileId, FileName, FileRule, PlaceEntry};
 
@@ -126,6 +126,8 @@ pub(super) struct Maps {
     pub places: Map<FileId, PlaceEntry>,
     pub file_names: Map<FileName, FileRule>,
     pub superblocks: Map<u32, u32>,
+    pub dm_names: Map<u64, u32>,
+    pub own_objects: Map<BpfObject, u32>,
     pub arm: Map<u32, u64>,
     pub policy: Map<u32, Policy>,
     pub counters: Map<u32, u64>,
@@ -145,6 +147,8 @@ impl Maps {
             places: Map::open(names::PLACES)?,
             file_names: Map::open(names::FILE_NAMES)?,
             superblocks: Map::open(names::SUPERBLOCKS)?,
+            dm_names: Map::open(names::DM_NAMES)?,
+            own_objects: Map::open(names::OWN_OBJECTS)?,
             arm: Map::open(names::ARM)?,
             policy: Map::open(names::POLICY)?,
             counters: Map::open(names::COUNTERS)?,

@@ -4,6 +4,8 @@
 //! /sys/fs/bpf/dbguard/maps/<abi version>/DEVICES …   the maps, shared by every load of this ABI
 //! /sys/fs/bpf/dbguard/links/<digest>_<route>/file_open …     one complete set of attached programs
 //! /sys/fs/bpf/dbguard/links/<digest>_<route>/absent/<hook>   a directory for each hook that is not there
+//! /sys/fs/bpf/dbguard/links/<digest>_<route>/programs/…      programs that are attached on demand
+//! /sys/fs/bpf/dbguard/links/<digest>_<route>/on_demand/…     their links, while they are attached
 //! ```
 //! A set is pinned as `new-<pid>` and renamed when it is complete, so a directory that bears a
 //! digest is a whole one, and a loader that dies on its way leaves nothing that looks like one.
@@ -55,6 +57,16 @@ pub fn absent(set: &Path) -> PathBuf {
     set.join("absent")
 }
 
+/// In a link set: programs that are attached on demand.
+pub fn programs(set: &Path) -> PathBuf {
+    set.join("programs")
+}
+
+/// In a link set: links of those that are attached.
+pub fn on_demand(set: &Path) -> PathBuf {
+    set.join("on_demand")
+}
+
 /// Name of a set that is being built by this process.
 pub fn unfinished_set() -> PathBuf {
     link_sets().join(format!("new-{}", std::process::id()))
@@ -97,7 +109,12 @@ pub fn remove_set(set: &Path) -> io::Result<()> {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             for inner in fs::read_dir(entry.path())? {
-                fs::remove_dir(inner?.path())?;
+                let inner = inner?;
+                if inner.file_type()?.is_dir() {
+                    fs::remove_dir(inner.path())?;
+                } else {
+                    fs::remove_file(inner.path())?;
+                }
             }
             fs::remove_dir(entry.path())?;
         } else {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::btf::{Btf, BtfError, VMLINUX};
 use super::hooks::{HOOKS, HookSpec, Presence};
+use super::on_demand::ON_DEMAND;
 use super::problem::{Problem, ProblemKind};
 use super::route::{self, Choice, Route};
 use super::{object, pin};
@@ -149,6 +150,7 @@ pub(super) fn missing(btf: &Btf, route: Route) -> Vec<Problem> {
     let required = |hook: &&HookSpec| hook.presence == Presence::Required;
     HOOKS
         .iter()
+        .chain(ON_DEMAND)
         .filter(required)
         .filter(|hook| !hook.is_in(btf, route))
         .map(|hook| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canary::{Attack, Made};
 use super::guard::Guard;
-use super::hooks::{Exercise, HOOKS, HookSpec, Presence};
+use super::hooks::{Exercise, HOOKS, HookSpec, Presence, SECOND_LAYER};
 use super::problem::Result;
 
 /// How one attack went.
@@ -55,6 +55,8 @@ impl SelfTest {
     /// Hooks that did not refuse, each with what happened instead.
     pub fn failures(&self) -> Vec<String> {
         let failed = |test: &HookTest| match &test.outcome {
+            // Told of apart: the hooks before it stand without it.
+            _ if test.hook == SECOND_LAYER => None,
             TestOutcome::NotRefused(why) => Some(format!("{}: {why}", test.hook)),
             TestOutcome::NotTried(why) if test.hook == "file_open" => {
                 Some(format!("{}: not tried: {why}", test.hook))
@@ -110,9 +112,11 @@ impl Guard {
 
     /// The refusal counts when it is `EPERM` and the guard's own counter has moved with it.
     fn attack(&self, attack: Attack) -> Result<TestOutcome> {
-        let before = self.counters()?.canary;
+        // Each canary is refused by one layer alone, so that both counters may be looked at.
+        let refusals = || self.counters().map(|now| now.canary + now.canary_layer);
+        let before = refusals()?;
         let made = attack();
-        let counted = self.counters()?.canary > before;
+        let counted = refusals()? > before;
         Ok(match made {
             Made::Answered(Err(Errno::PERM)) if counted => TestOutcome::Refused,
             Made::Answered(Err(Errno::PERM)) => {
@@ -149,6 +153,15 @@ mod tests {
         let failed = test(&[open, ("uring_cmd", passed())]);
         assert!(!failed.passed());
         assert_eq!(failed.failures(), ["uring_cmd: it succeeded"]);
+    }
+
+    #[test]
+    fn the_second_layer_is_told_of_apart() {
+        let off = TestOutcome::NotRefused("it succeeded".into());
+        let open = ("file_open", TestOutcome::Refused);
+        let tested = test(&[open, (SECOND_LAYER, off.clone())]);
+        assert!(tested.passed());
+        assert_eq!(tested.outcome(SECOND_LAYER), Some(&off));
     }
 
     #[test]

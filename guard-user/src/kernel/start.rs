@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::guard::{self, Guard};
-use super::hooks::HookStatus;
+use super::hooks::{HookStatus, SECOND_LAYER};
 use super::problem::{Problem, ProblemKind, StartError};
 use super::route::{self, Route};
-use super::{object, pin, probe};
+use super::{cgroup, object, pin, probe};
 
 /// Hidden verb by which this binary loads the kernel half in a process of its own.
 pub const LOAD_VERB: &str = "__load";
@@ -37,12 +37,16 @@ impl Guard {
     ///
     /// Loading happens in a child process (`<this binary> __load`), so that what it needs in
     /// memory goes away with it.
+    ///
+    /// This process is the controller from now on: signals that would end it are process 1's.
     pub fn start() -> Result<(Self, LoadReport), StartError> {
-        if let Some(report) = adoptable()? {
-            return Ok((Self::open()?, report));
-        }
-        let report = load_in_child()?;
-        Ok((Self::open()?, report))
+        let report = match adoptable()? {
+            Some(report) => report,
+            None => load_in_child()?,
+        };
+        let mut guard = Self::open()?;
+        guard.claim()?;
+        Ok((guard, report))
     }
 }
 
@@ -58,13 +62,21 @@ fn adoptable() -> Result<Option<LoadReport>, StartError> {
             continue;
         }
         let hooks = guard::set_status(&set);
-        if hooks.iter().any(HookStatus::is_hole) {
+        if hooks.iter().any(HookStatus::is_hole) || second_layer_is_lost(&hooks) {
             continue;
         }
         remove_other_sets(&set)?;
         return Ok(Some(report(true, true, *route, choice.why, hooks)));
     }
     Ok(None)
+}
+
+/// The second layer is not attached, although this host has what it is attached to.
+fn second_layer_is_lost(hooks: &[HookStatus]) -> bool {
+    hooks
+        .iter()
+        .any(|hook| hook.name == SECOND_LAYER && !hook.attached)
+        && cgroup::is_there()
 }
 
 pub(super) fn report(

@@ -19,6 +19,8 @@ use super::problem::{GuardError, Result};
 pub struct SyncReport {
     /// Entries that became protected, or changed while protected.
     pub protected: usize,
+    /// Those of them that were free: somebody may have them open for writing.
+    pub were_free: usize,
     /// Entries that became free or unknown, or changed while so.
     pub freed: usize,
     /// Entries deleted: their devices are gone, or unknown again.
@@ -51,6 +53,8 @@ impl Guard {
                     report.no_room += 1;
                 } else if adds_protection {
                     report.protected += 1;
+                    let was_free = present.get(key).is_some_and(|before| !protects(before));
+                    report.were_free += usize::from(was_free);
                 } else {
                     report.freed += 1;
                 }
@@ -148,6 +152,46 @@ impl Guard {
         told
     }
 
+    /// The same where it is known what the table holds: only what differs is touched.
+    pub fn change_places(
+        &self,
+        before: &[(FileId, PlaceEntry)],
+        wanted: &[(FileId, PlaceEntry)],
+    ) -> Result<()> {
+        let first_counts = |places: &[(FileId, PlaceEntry)]| -> HashMap<FileId, PlaceEntry> {
+            places.iter().rev().copied().collect()
+        };
+        let slots = |places: &[(FileId, PlaceEntry)]| -> HashSet<u32> {
+            let on_disk = places.iter().filter(|(id, _)| id.reserved == 0);
+            on_disk
+                .map(|(id, _)| names::superblock_slot(id.dev))
+                .collect()
+        };
+        let (slots_before, slots_after) = (slots(before), slots(wanted));
+        let (before, wanted) = (first_counts(before), first_counts(wanted));
+        for slot in slots_after.difference(&slots_before) {
+            self.maps.superblocks.set(slot, &1)?;
+        }
+        for (id, place) in &wanted {
+            if before.get(id) != Some(place) {
+                self.maps.places.set(id, place)?;
+            }
+        }
+        for id in before.keys().filter(|id| !wanted.contains_key(*id)) {
+            self.maps.places.remove(id)?;
+        }
+        for slot in slots_before.difference(&slots_after) {
+            self.maps.superblocks.set(slot, &0)?;
+        }
+        Ok(())
+    }
+
+    /// Says which device-mapper devices are guarded ([`guard_abi::dm_key`] of names and UUIDs).
+    pub fn set_guarded_dm(&self, keys: &[u64]) -> Result<()> {
+        let keys: Vec<_> = keys.iter().map(|key| (*key, 1_u32)).collect();
+        replace(&self.maps.dm_names, &keys, Order::AddFirst)
+    }
+
     /// Says which executables are tools, with what verbs and arguments. Grants are taken away
     /// before others are given. Processes that run already keep what they were given at exec.
     pub fn set_tools(
@@ -164,13 +208,15 @@ impl Guard {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
+pub(super) enum Order {
+    /// What is new, then what is gone.
     AddFirst,
+    /// What is gone, then what is new.
     RemoveFirst,
 }
 
 /// Makes a map hold exactly `wanted`, touching what differs alone.
-fn replace<K, V>(map: &Map<K, V>, wanted: &[(K, V)], order: Order) -> Result<()>
+pub(super) fn replace<K, V>(map: &Map<K, V>, wanted: &[(K, V)], order: Order) -> Result<()>
 where
     K: Plain + Eq + Hash,
     V: Plain + PartialEq,
