@@ -13,7 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::record::Database;
-use crate::kernel::{Counters, HookStatus, HookTest};
+pub use crate::audit::record::HeldOpen;
+use crate::kernel::{Counters, HookStatus, HookTest, SECOND_LAYER, TestOutcome};
 
 /// The socket.
 pub const SOCKET_PATH: &str = "/run/dbguard/control.sock";
@@ -41,6 +42,11 @@ pub enum Request {
     },
     /// Marks something as critical.
     Mark(MarkTarget),
+    /// Reads the configuration again, and accepts it also where it guards less.
+    ApplyConfig {
+        /// The name the operator has typed.
+        confirm_host: String,
+    },
     /// Releases the host, or forgets a remembered device.
     Release {
         /// The device; the whole host where there is none.
@@ -53,7 +59,10 @@ pub enum Request {
 impl Request {
     /// True where only root may ask.
     pub const fn is_privileged(&self) -> bool {
-        matches!(self, Self::Mark(_) | Self::Release { .. })
+        matches!(
+            self,
+            Self::Mark(_) | Self::Release { .. } | Self::ApplyConfig { .. }
+        )
     }
 }
 
@@ -133,6 +142,8 @@ pub struct Status {
     pub kernel: String,
     /// Each hook.
     pub hooks: Vec<HookStatus>,
+    /// The second layer: the device program at the root cgroup.
+    pub second_layer: SecondLayer,
     /// How the last attacks on the canary went, hook by hook.
     pub self_test: Vec<HookTest>,
     /// What does not work, one sentence each with the next step.
@@ -147,6 +158,42 @@ pub struct Status {
     pub audit: AuditStatus,
     /// The kernel half's counters.
     pub counters: Option<Counters>,
+    /// Devices that are held open for writing from before that would have been refused.
+    #[serde(default)]
+    pub held_open: Vec<HeldOpen>,
+}
+
+/// Whether the second layer refuses what the hooks before it do not see, or no longer refuse.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondLayer {
+    /// It is attached and was not seen to fail.
+    pub works: bool,
+    /// How that is known, or why it does not.
+    pub detail: String,
+}
+
+impl SecondLayer {
+    /// From the state of the hooks and, where there was one, a self-test.
+    pub fn told(hooks: &[HookStatus], test: Option<&TestOutcome>) -> Self {
+        let hook = hooks.iter().find(|hook| hook.name == SECOND_LAYER);
+        let attached = hook.is_some_and(|hook| hook.attached);
+        let detail = match (attached, test) {
+            (false, _) => hook
+                .and_then(|hook| hook.why_missing.clone())
+                .unwrap_or_else(|| "it is not attached".to_owned()),
+            (true, None | Some(TestOutcome::NotTried(_))) => "attached".to_owned(),
+            (true, Some(TestOutcome::Refused)) => "attached, and seen to refuse".to_owned(),
+            (true, Some(TestOutcome::NotRefused(why))) => {
+                format!(
+                    "an attack on its canary was not refused: {why}; run: systemctl restart dbguard"
+                )
+            }
+        };
+        Self {
+            works: attached && !matches!(test, Some(TestOutcome::NotRefused(_))),
+            detail,
+        }
+    }
 }
 
 /// Something that does not work.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use guard_abi::dev;
 
 use crate::audit::names::{printable, sentence};
-use crate::audit::record::{Denial, Record};
+use crate::audit::record::{Denial, HeldOpen, Record};
 use crate::audit::time::NANOS;
 
 /// Job keys that are remembered for the rate limit before the old ones are thrown out.
@@ -54,6 +54,27 @@ impl Notifier {
         if let Some(mut terminal) = terminal {
             // One write, so that the lines of two messages do not mix.
             let _ = terminal.write_all(message(event, denial).as_bytes());
+        }
+    }
+
+    /// Tells the person at the terminal of a process that was stopped.
+    pub fn tell_stopped(event: &str, held: &HeldOpen) {
+        // The number of a container's pseudo-terminal means another one here.
+        let Some(tty) = held.tty.as_ref().filter(|_| held.container.is_none()) else {
+            return;
+        };
+        let terminal = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(tty);
+        if let Ok(mut terminal) = terminal {
+            let device = held.device.as_deref().unwrap_or("a device");
+            let text = format!(
+                "\rdbguard: stopped {event}: process {} has {} mapped for writing, which is protected\r\ndbguard: details: dbguard why {event}\r\n",
+                held.pid,
+                printable(device),
+            );
+            let _ = terminal.write_all(text.as_bytes());
         }
     }
 

@@ -7,7 +7,7 @@ use guard_abi::{DeviceClass, Engine, maps};
 use crate::audit::record::Database;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::Modes;
-use crate::control::{AuditStatus, Device, DeviceCounts, Problem, Protection, Status};
+use crate::control::{AuditStatus, Device, DeviceCounts, Problem, Protection, SecondLayer, Status};
 use crate::kernel::{self, Guard, pin};
 use crate::state::HostState;
 
@@ -31,6 +31,7 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
             uname.machine().to_string_lossy()
         ),
         hooks: Vec::new(),
+        second_layer: SecondLayer::default(),
         self_test: Vec::new(),
         problems: Vec::new(),
         databases: Vec::new(),
@@ -38,6 +39,7 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         protected: Vec::<Device>::new(),
         audit: AuditStatus::default(),
         counters: None,
+        held_open: Vec::new(),
     };
     match std::fs::metadata(pin::map(maps::ARM)) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -66,6 +68,7 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
 
 fn fill(status: &mut Status, guard: &Guard, silence: &str) -> kernel::Result<()> {
     let links = guard.links_intact()?;
+    status.second_layer = SecondLayer::told(&links.hooks, None);
     if let Some(route) = links.route {
         status.route = route.to_string();
     }

@@ -18,6 +18,9 @@ use crate::topology::Memory;
 /// Where the state is kept.
 pub const STATE_PATH: &str = "/var/lib/dbguard/state";
 
+/// Where the configuration is kept that was accepted last.
+pub const ACCEPTED_PATH: &str = "/var/lib/dbguard/accepted.toml";
+
 const MAGIC: &str = "dbguard-state";
 const VERSION: u32 = 1;
 /// More than any state has: remembered devices take some hundred bytes each.
@@ -113,6 +116,11 @@ pub fn load(path: &Path) -> Loaded {
 
 /// Replaces the file. When this returns, the new one is on disk under its name.
 pub fn save(path: &Path, state: &State) -> io::Result<()> {
+    replace(path, &encode(state)?)
+}
+
+/// Replaces a file of the state directory.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path
         .parent()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without directory"))?;
@@ -127,7 +135,7 @@ pub fn save(path: &Path, state: &State) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&new)?;
-    file.write_all(&encode(state)?)?;
+    file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
     File::open(directory)?.sync_all()

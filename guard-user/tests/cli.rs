@@ -58,6 +58,9 @@ fn wrong_command_lines_are_64() {
         &["status", "--nonsense"],
         &["status", "extra"],
         &["release"],
+        &["unload"],
+        &["unload", "--confirm-host", "not-this-host"],
+        &["config", "apply"],
         &["mark"],
         &["mark", "--pid", "x"],
         &["mark", "--pid", "1", "--exe", "/x"],
@@ -105,6 +108,7 @@ fn without_a_controller() {
     for arguments in [
         &["devices"][..],
         &["release", "--confirm-host", "x"],
+        &["config", "apply", "--confirm-host", "x"],
         &["mark", "--exe", "/bin/sh"],
     ] {
         let output = dbguard(arguments);

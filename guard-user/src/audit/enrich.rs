@@ -5,10 +5,12 @@
 use std::ffi::CStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use guard_abi::{
-    CMDLINE_PARTIAL, Decision, DenialEvent, DeviceClass, FileAct, Hook, ObjectKind, Op, Reason, dev,
+    CMDLINE_PARTIAL, Decision, DenialEvent, DeviceClass, FileAct, Hook, OPEN_FLAGS_UNKNOWN,
+    ObjectKind, Op, Reason, dev,
 };
 
 use super::denial::{Ancestor, Command, Database, Denial, EventKey, NO_LOGIN, Object, Process};
@@ -80,7 +82,8 @@ pub fn denial(
     database: Vec<Database>,
 ) -> Denial {
     let is_file = event.device_kind == ObjectKind::File as u8;
-    let is_open = event.hook == Hook::FileOpen as u8;
+    let open = opened(event);
+    let is_command = event.cmd != 0 || open.is_none();
     let act = u8::try_from(event.cmd).unwrap_or(0);
     Denial {
         decision: word(event.decision, Decision::from_u8, Decision::as_str),
@@ -91,17 +94,46 @@ pub fn denial(
         process: process(sources, event),
         database,
         act: is_file.then(|| word(act, FileAct::from_u8, FileAct::as_str)),
-        command: (!is_open && !is_file).then(|| Command {
+        command: (is_command && !is_file).then(|| Command {
             number: event.cmd,
             hex: format!("{:#06x}", event.cmd),
-            name: names::command(event.cmd).map(str::to_owned),
+            name: if event.device_kind == ObjectKind::System as u8 {
+                names::system_call(event.cmd)
+            } else {
+                names::command(event.cmd)
+            }
+            .map(str::to_owned),
             opcode: (event.has_opcode != 0).then_some(event.opcode),
         }),
-        open: is_open.then(|| names::open_flags(event.open_flags)),
+        open,
         count: 1,
         key: key(event),
         repeats: Vec::new(),
     }
+}
+
+/// How a device was opened; `None` where it was not.
+fn opened(event: &DenialEvent) -> Option<String> {
+    // What was opened before is known by how, too.
+    let by_file = [
+        Hook::FileOpen,
+        Hook::FilePermission,
+        Hook::MmapFile,
+        Hook::FileMprotect,
+    ];
+    if by_file.iter().any(|hook| event.hook == *hook as u8) {
+        return Some(names::open_flags(event.open_flags));
+    }
+    if event.hook != Hook::CgroupDevice as u8 {
+        return None;
+    }
+    Some(if event.op == Op::Remap as u8 {
+        "for writing, by the kernel on the program's behalf".to_owned()
+    } else if event.open_flags == OPEN_FLAGS_UNKNOWN {
+        "for writing".to_owned()
+    } else {
+        names::open_flags(event.open_flags)
+    })
 }
 
 /// What the event itself says of its object.
@@ -118,6 +150,7 @@ pub fn object(event: &DenialEvent) -> Object {
             name,
             dev: number,
             class: "protected".to_owned(),
+            why: what_it_is(event).into_iter().map(str::to_owned).collect(),
             ..Object::default()
         };
     }
@@ -132,6 +165,19 @@ pub fn object(event: &DenialEvent) -> Object {
         ),
         flags: names::device_flags(event.device_flags),
         ..Object::default()
+    }
+}
+
+/// What a file is, in words that follow "it is".
+fn what_it_is(event: &DenialEvent) -> Option<&'static str> {
+    match (Op::from_u8(event.op), Reason::from_u8(event.reason)) {
+        (Some(Op::BootFile), _) => Some("what this machine boots from"),
+        (Some(Op::Detach), Some(Reason::ProtectedFile | Reason::Notable))
+            if event.device_kind == ObjectKind::File as u8 =>
+        {
+            Some("where a running database keeps its data, or on the way there")
+        }
+        _ => None,
     }
 }
 
@@ -214,6 +260,47 @@ fn process(sources: &Sources, event: &DenialEvent) -> Process {
         cgroup,
         ancestors,
     }
+}
+
+/// A process as `/proc` shows it now, if it is still the one that was started then (to the tick).
+pub fn process_of(sources: &Sources, pid: u32, start_ns: u64) -> Process {
+    let directory = sources.of(pid);
+    let mut process = Process {
+        pid,
+        tid: pid,
+        start_boot_ns: start_ns,
+        login: NO_LOGIN.to_owned(),
+        ..Process::default()
+    };
+    if self::start_ns(&directory) != Some(start_ns) {
+        return process;
+    }
+    let read = |name: &str| fs::read(directory.join(name)).unwrap_or_default();
+    let words = |name: &str| String::from_utf8_lossy(&read(name)).trim().to_owned();
+    process.comm = words("comm");
+    process.exe = fs::read_link(directory.join("exe")).map_or_else(
+        |_| process.comm.clone(),
+        |path| String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned(),
+    );
+    let mut argv = read("cmdline");
+    argv.truncate(guard_abi::ARGV_BYTES);
+    process.argv = argv
+        .split(|&byte| byte == 0)
+        .filter(|argument| !argument.is_empty())
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect();
+    if let Ok(metadata) = fs::metadata(&directory) {
+        process.uid = metadata.uid();
+        process.euid = metadata.uid();
+        process.user = names::user(&sources.root, process.uid);
+    }
+    process.auid = words("loginuid").parse().ok().filter(|auid| *auid != UNSET);
+    process.login = login(sources, process.auid);
+    process.tty = crate::session::tty_of(&words("stat"));
+    process.cgroup = cgroup(&directory);
+    process.unit = process.cgroup.as_deref().and_then(unit);
+    process.container = process.cgroup.as_deref().and_then(container);
+    process
 }
 
 /// The login user's name, or that there is none.

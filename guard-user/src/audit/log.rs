@@ -212,7 +212,8 @@ impl Log {
         Record {
             v: SCHEMA,
             seq,
-            event: matches!(draft.body, Body::Denial(_)).then(|| event_id::encode(seq)),
+            event: matches!(draft.body, Body::Denial(_) | Body::Descriptor(_))
+                .then(|| event_id::encode(seq)),
             time: time::rfc3339(time::wall_of_boot(draft.boot_ns)),
             boot_ns: draft.boot_ns,
             boot_id: self.context.boot_id.clone(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use guard_abi::device_flag;
+use guard_abi::{SystemCall, device_flag, reboot};
 
 /// Commands that are met on block devices and drives. From the kernel's uapi headers: linux/fs.h,
 /// linux/blkpg.h, linux/blkzoned.h, linux/hdreg.h, linux/nvme_ioctl.h, scsi/sg.h, linux/cdrom.h,
@@ -69,6 +69,23 @@ const COMMANDS: &[(u32, &str)] = &[
     (0x4c0a, "LOOP_CONFIGURE"),
     (0xc048_b300, "MMC_IOC_CMD"),
     (0xc008_b301, "MMC_IOC_MULTI_CMD"),
+    (0xab04, "NBD_CLEAR_SOCK"),
+    (0xab05, "NBD_CLEAR_QUE"),
+    (0xab08, "NBD_DISCONNECT"),
+    (0xc004_5877, "FIFREEZE"),
+    (0x8004_587d, "FS_IOC_SHUTDOWN"),
+    (0x7040, "NVRAM_INIT"),
+    (0x7041, "NVRAM_SETCKS"),
+    (0x8028_690d, "IPMICTL_SEND_COMMAND"),
+    (0x8030_6915, "IPMICTL_SEND_COMMAND_SETTIME"),
+    (0x8014_690d, "COMPAT_IPMICTL_SEND_COMMAND"),
+    (0x801c_6915, "COMPAT_IPMICTL_SEND_COMMAND_SETTIME"),
+    (0xc138_fd01, "DM_REMOVE_ALL"),
+    (0xc138_fd04, "DM_DEV_REMOVE"),
+    (0xc138_fd05, "DM_DEV_RENAME"),
+    (0xc138_fd06, "DM_DEV_SUSPEND"),
+    (0xc138_fd09, "DM_TABLE_LOAD"),
+    (0xc138_fd0e, "DM_TARGET_MSG"),
 ];
 
 /// The name of an ioctl or io_uring command.
@@ -77,6 +94,18 @@ pub fn command(number: u32) -> Option<&'static str> {
         .iter()
         .find(|(known, _)| *known == number)
         .map(|(_, name)| *name)
+}
+
+/// What was done to the machine itself: a command of reboot(2), or a system call.
+pub fn system_call(number: u32) -> Option<&'static str> {
+    reboot::NAMES
+        .iter()
+        .find(|(known, _)| *known == number)
+        .map(|(_, name)| *name)
+        .or_else(|| {
+            let call = u8::try_from(number).ok().and_then(SystemCall::from_u8)?;
+            Some(call.as_str())
+        })
 }
 
 /// Open flags in words: `O_WRONLY|O_EXCL`.
@@ -118,6 +147,8 @@ pub fn device_flags(flags: u32) -> Vec<String> {
         (device_flag::MD_REDUNDANT, "md-redundant"),
         (device_flag::INHERITED, "inherited"),
         (device_flag::REMEMBERED, "remembered"),
+        (device_flag::BOOT_DISK, "boot-disk"),
+        (device_flag::BOOT_PARTITION, "boot-partition"),
     ]
     .into_iter()
     .filter(|(bit, _)| flags & bit != 0)

@@ -1,6 +1,7 @@
 //! What a record holds. Field names are an interface: they may be added to, not changed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub struct Record {
     pub v: u32,
     /// Number of the record, counted from 1 over the life of the log.
     pub seq: u64,
-    /// Id of the event, for denials: [`super::event_id`] of `seq`.
+    /// Id of the event, for denials and for devices held open: [`super::event_id`] of `seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
     /// Wall time, RFC 3339 in UTC.
@@ -69,6 +70,10 @@ pub enum Body {
     Recovered(Recovered),
     /// The configuration was read again.
     Config(ConfigRead),
+    /// A device that is held open for writing from before that would have been refused.
+    Descriptor(Descriptor),
+    /// The kernel half was taken out, or that was refused.
+    Unload(Unload),
 }
 
 /// From one word to another.
@@ -224,8 +229,87 @@ pub struct Recovered {
 pub struct ConfigRead {
     /// True where the new one is in force.
     pub accepted: bool,
-    /// The files, or the error.
+    /// The files, or the error, or what would have been weaker.
     pub detail: String,
+    /// Who has confirmed it, where that was necessary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
+}
+
+/// The kernel half was taken out: nothing is refused on this host from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unload {
+    /// Who.
+    pub by: Actor,
+    /// Why it was refused; null where it was done.
+    pub refused: Option<String>,
+}
+
+/// A device that is held open for writing from before that would have been refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// `found`, `stopped` (its process) or `gone`.
+    pub change: String,
+    /// Who holds what, and how.
+    #[serde(flatten)]
+    pub held: HeldOpen,
+}
+
+/// Who holds a device open for writing, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOpen {
+    /// Process id.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Path of its executable.
+    pub exe: String,
+    /// Command line.
+    pub argv: Vec<String>,
+    /// Name of its user.
+    pub user: Option<String>,
+    /// Name of the login user, or `no login session`.
+    pub login: String,
+    /// Controlling terminal.
+    pub tty: Option<String>,
+    /// systemd unit.
+    pub unit: Option<String>,
+    /// Container id.
+    pub container: Option<String>,
+    /// `descriptor 3`, `shared mapping at 0x7f…`, ….
+    pub how: String,
+    /// Kernel name of the device; null where it cannot be told which one it is.
+    pub device: Option<String>,
+    /// `major:minor`; null likewise.
+    pub dev: Option<String>,
+    /// When it was seen first. It was opened before that.
+    pub since: String,
+    /// Writes are refused: there is nothing to do.
+    pub closed: bool,
+    /// The process was stopped.
+    pub stopped: bool,
+}
+
+impl fmt::Display for HeldOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let device = self
+            .device
+            .as_deref()
+            .unwrap_or("perhaps a protected device");
+        write!(
+            f,
+            "{} {} has {device} open for writing from before ({})",
+            self.comm, self.pid, self.how
+        )?;
+        if let Some(place) = self.container.as_ref().or(self.unit.as_ref()) {
+            write!(f, ", in {place}")?;
+        }
+        f.write_str(match (self.closed, self.stopped) {
+            (true, _) => "; writes are refused",
+            (false, true) => "; the process is stopped, end it: kill -KILL PID",
+            (false, false) => "; OPEN: end the process",
+        })
+    }
 }
 
 impl Body {

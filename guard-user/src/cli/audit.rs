@@ -11,7 +11,7 @@ use super::{Output, text};
 use crate::audit::log_path;
 use crate::audit::names::printable;
 use crate::audit::record::{
-    Body, Change, CriticalProcess, Denial, Mark, ModeChange, Record, Release, Start,
+    Body, Change, CriticalProcess, Denial, Descriptor, Mark, ModeChange, Record, Release, Start,
 };
 use crate::audit::tail::{Follower, last_lines};
 use crate::config::describe;
@@ -145,6 +145,10 @@ fn sentence(record: &Record) -> String {
             "recovered",
             format!("a torn line of {} bytes was taken back", torn.torn_bytes),
         ),
+        Body::Descriptor(descriptor) => {
+            let Descriptor { change, held } = descriptor;
+            ("open", format!("{change}: {held}"))
+        }
         Body::Config(config) => {
             let word = if config.accepted {
                 "read again"
@@ -152,6 +156,13 @@ fn sentence(record: &Record) -> String {
                 "not accepted"
             };
             ("config", format!("{word}: {}", config.detail))
+        }
+        Body::Unload(unload) => {
+            let text = match &unload.refused {
+                None => "the kernel half was taken out: this host is not guarded".to_owned(),
+                Some(why) => format!("refused: {why}"),
+            };
+            ("unload", format!("{text}, by {}", unload.by.login))
         }
     };
     format!("{when}  {label:<9}  {}", printable(&text))

@@ -11,6 +11,7 @@ mod report;
 mod run;
 mod status;
 pub mod text;
+mod unload;
 mod why;
 
 use std::ffi::OsString;
@@ -50,6 +51,7 @@ enum Verb {
     Mark(mark::Args),
     Release(release::Args),
     Report(report::Args),
+    Unload(unload::Args),
     #[command(subcommand)]
     Audit(audit::Verb),
     #[command(subcommand)]
@@ -107,6 +109,7 @@ fn run_verb(verb: Verb) -> Result<Output, Failure> {
         Verb::Mark(args) => mark::run(args),
         Verb::Release(args) => release::run(args),
         Verb::Report(args) => report::run(&args),
+        Verb::Unload(args) => unload::run(&args),
         Verb::Audit(verb) => audit::run(&verb),
         Verb::Config(verb) => config::run(&verb),
         Verb::Load => Ok(Output::ok(String::new())),

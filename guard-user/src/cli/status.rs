@@ -69,6 +69,18 @@ fn show(status: &Status) -> String {
             status.hooks.len()
         ),
     )];
+    rows.push(row(
+        "layer 2",
+        &format!(
+            "{}: {}",
+            if status.second_layer.works {
+                "works"
+            } else {
+                "OFF"
+            },
+            status.second_layer.detail
+        ),
+    ));
     rows.extend(hook_rows(status));
     for (at, database) in status.databases.iter().enumerate() {
         let label = if at == 0 { "database" } else { "" };
@@ -97,6 +109,10 @@ fn show(status: &Status) -> String {
         ));
     }
     rows.extend(protected_rows(status));
+    for (at, held) in status.held_open.iter().enumerate() {
+        let label = if at == 0 { "held open" } else { "" };
+        rows.push(row(label, &printable(&held.to_string())));
+    }
     if let Some(counters) = &status.counters {
         rows.push(row(
             "events",

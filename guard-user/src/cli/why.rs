@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use super::exit::{Exit, Failure};
 use super::{Output, text};
 use crate::audit::names::{printable, sentence};
-use crate::audit::record::{Body, Denial, Record};
+use crate::audit::record::{Body, Denial, Descriptor, Record};
 use crate::audit::{event_id, log_path, tail, time};
 use crate::session::{self, Session};
 
@@ -22,6 +22,9 @@ pub fn run(args: &Args) -> Result<Output, Failure> {
         Some(id) => (by_id(id)?, ""),
         None => last()?,
     };
+    if let Body::Descriptor(descriptor) = &record.body {
+        return Ok(Output::ok(explain_descriptor(&record, descriptor)));
+    }
     let Body::Denial(denial) = &record.body else {
         return Err(Failure::new(
             Exit::NO_INPUT,
@@ -124,6 +127,41 @@ fn explain(record: &Record, denial: &Denial) -> String {
     )
 }
 
+/// A device that is held open from before: nothing was refused yet.
+fn explain_descriptor(record: &Record, descriptor: &Descriptor) -> String {
+    let held = &descriptor.held;
+    let device = held.device.as_deref().unwrap_or("a device");
+    let next = match (descriptor.change.as_str(), held.closed) {
+        ("gone", _) => "It is gone. There is nothing to do.",
+        (_, true) => {
+            "Every write through it is refused. End the process when it suits you; then reads and writes on this host cost nothing again."
+        }
+        ("stopped", _) => {
+            "Stores to a mapping cannot be refused one by one, so the process was stopped. End it: kill -KILL PID. It must go on? Set mappings = \"report\" in /etc/dbguard/dbguard.toml, systemctl reload dbguard, kill -CONT PID."
+        }
+        _ => "It can still write. End the process: kill -KILL PID.",
+    };
+    let rows = [
+        ("what", printable(&held.to_string())),
+        ("who", text::command_line(&held.argv)),
+        (
+            "why",
+            format!(
+                "{} was opened for writing before that would have been refused; it was seen first at {}",
+                printable(device),
+                held.since
+            ),
+        ),
+        ("now", next.replace("PID", &held.pid.to_string())),
+    ];
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(label, text)| vec![label.to_owned(), text])
+        .collect();
+    let id = record.event.as_deref().unwrap_or("-");
+    format!("{id}  {}\n\n{}", record.time, text::columns(&rows, "  "))
+}
+
 fn what(record: &Record, denial: &Denial) -> String {
     let verb = match denial.decision.as_str() {
         "deny" => "was refused".to_owned(),
@@ -149,7 +187,7 @@ fn what(record: &Record, denial: &Denial) -> String {
                 .unwrap_or_default();
             format!("{name}{opcode}")
         }
-        (None, Some(flags)) => format!("open {flags}"),
+        (None, Some(flags)) => format!("{} {flags}", opened(&denial.hook)),
         (None, None) => denial.act.clone().unwrap_or_else(|| denial.hook.clone()),
     };
     let times = if denial.count > 1 {
@@ -162,6 +200,16 @@ fn what(record: &Record, denial: &Denial) -> String {
         denial.op,
         printable(&denial.object.name)
     )
+}
+
+/// How a device that is open was used.
+fn opened(hook: &str) -> &'static str {
+    match hook {
+        "file_permission" => "write through what was opened before,",
+        "mmap_file" => "mapping of what was opened before,",
+        "file_mprotect" => "mapping made writable of what was opened before,",
+        _ => "open",
+    }
 }
 
 fn who(denial: &Denial) -> String {
@@ -272,6 +320,18 @@ fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
         "Did you mean another host? This is {}.",
         printable(&record.host)
     ));
+    if denial.op == "boot-file" {
+        steps.push(
+            "Is it an upgrade? Leave it to the package manager, or run update-grub, update-initramfs or dracut; those are let through.".to_owned(),
+        );
+        steps.push(
+            "Is it the work of a tool of yours? Name it in [tools] extra with the grant boot-files.".to_owned(),
+        );
+    } else if denial.op == "detach" && denial.object.kind == "file" {
+        steps.push(
+            "Is the data to move? Stop the database first; then the file system can be unmounted as usual.".to_owned(),
+        );
+    }
     if denial.reason == "unknown-device" {
         steps.push(
             "Is the device new? Try again in a second; `dbguard devices` shows its class."

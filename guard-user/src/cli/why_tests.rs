@@ -127,3 +127,28 @@ fn what_was_let_through_says_so() {
     }
     assert!(!said("enforce", "deny").contains("let through"));
 }
+
+#[test]
+fn whoever_changes_boot_files_is_told_the_right_way() {
+    let mut denial = denial();
+    denial.op = "boot-file".into();
+    denial.reason = "protected-file".into();
+    denial.act = Some("write".into());
+    denial.open = None;
+    denial.object = Object {
+        kind: "file".into(),
+        name: "/boot/grub/grub.cfg".into(),
+        why: vec!["what this machine boots from".into()],
+        ..Object::default()
+    };
+    let text = explain(&record(denial.clone()), &denial);
+    for part in [
+        "boot-file to /boot/grub/grub.cfg was refused (write)",
+        "must stay as it is while this host is guarded: it is what this machine boots from",
+        "update-grub",
+        "[tools] extra",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("another device"), "{text}");
+}

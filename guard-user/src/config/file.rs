@@ -7,7 +7,7 @@ use guard_abi::{Handling, Op};
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-use super::ExtraTool;
+use super::{ExtraTool, Mappings};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) tools: Tools,
     pub(super) raw_devices: Option<Vec<PathBuf>>,
     pub(super) data_directories: Option<Vec<PathBuf>>,
+    pub(super) mappings: Option<Mappings>,
     pub(super) self_test_minutes: Option<u32>,
 }
 

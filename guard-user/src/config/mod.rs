@@ -8,6 +8,7 @@
 mod file;
 mod modes;
 mod show;
+mod weaker;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,6 +42,8 @@ pub struct Config {
     pub raw_devices: Vec<PathBuf>,
     /// Data directories to protect whether or not a server runs.
     pub data_directories: Vec<PathBuf>,
+    /// What is done about a process that has a protected device mapped for writing from before.
+    pub mappings: Mappings,
     /// Minutes between two attacks on the canary when nothing else wakes the controller; 0 for none.
     pub self_test_minutes: u32,
     /// Where each setting came from, in the order it was read.
@@ -59,6 +62,7 @@ impl Default for Config {
             tools_disabled: Vec::new(),
             raw_devices: Vec::new(),
             data_directories: Vec::new(),
+            mappings: Mappings::Stop,
             self_test_minutes: 10,
             origins: Vec::new(),
         }
@@ -97,10 +101,18 @@ pub enum Grant {
     Preen,
     /// Turning on a swap area.
     SwapOn,
+    /// Installing packages: changing what the machine boots from, and whatever it executes too.
+    Packages,
+    /// Making boot files (initial RAM disks, boot loader configuration).
+    BootFiles,
+    /// Changing what the machine boots into next.
+    BootState,
+    /// Having the kernel open any device for what it puts together.
+    Stack,
 }
 
 impl Grant {
-    /// The bit of [`guard_abi::tool_grant`].
+    /// Its bits of [`guard_abi::tool_grant`].
     pub const fn bit(self) -> u32 {
         use guard_abi::tool_grant;
         match self {
@@ -113,6 +125,12 @@ impl Grant {
             Self::Unlock => tool_grant::UNLOCK,
             Self::Preen => tool_grant::PREEN,
             Self::SwapOn => tool_grant::SWAP_ON,
+            Self::Packages => {
+                tool_grant::PACKAGES | tool_grant::BOOT_FILES | tool_grant::BOOT_STATE
+            }
+            Self::BootFiles => tool_grant::BOOT_FILES,
+            Self::BootState => tool_grant::BOOT_STATE,
+            Self::Stack => tool_grant::STACK,
         }
     }
 
@@ -127,6 +145,30 @@ impl Grant {
             Self::Unlock => "unlock",
             Self::Preen => "preen",
             Self::SwapOn => "swap-on",
+            Self::Stack => "stack",
+            Self::Packages => "packages",
+            Self::BootFiles => "boot-files",
+            Self::BootState => "boot-state",
+        }
+    }
+}
+
+/// What is done about a process that has a protected device mapped for writing from before: its
+/// stores cannot be refused one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mappings {
+    /// It is stopped (SIGSTOP).
+    Stop,
+    /// It is reported.
+    Report,
+}
+
+impl Mappings {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Report => "report",
         }
     }
 }
@@ -188,6 +230,17 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads one file that holds the whole, as [`fmt::Display`](std::fmt::Display) writes it.
+    pub fn read_whole(file: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        let text = fs::read_to_string(file).map_err(|source| ConfigError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        config.add(file, &text)?;
+        Ok(config)
+    }
+
     /// The files that were read, each once.
     pub fn files(&self) -> Vec<&Path> {
         let mut files: Vec<&Path> = Vec::new();
@@ -209,6 +262,7 @@ impl Config {
             tools,
             raw_devices,
             data_directories,
+            mappings,
             self_test_minutes,
         } = parsed;
         if let Some(mode) = mode {
@@ -263,6 +317,10 @@ impl Config {
             absolute("data_directories", &paths)?;
             self.came_from(file, "data_directories", path_list(&paths));
             self.data_directories.extend(paths);
+        }
+        if let Some(mappings) = mappings {
+            self.mappings = mappings;
+            self.came_from(file, "mappings", quote(mappings.as_str()));
         }
         if let Some(minutes) = self_test_minutes {
             self.came_from(file, "self_test_minutes", minutes.to_string());

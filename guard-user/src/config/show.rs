@@ -18,6 +18,7 @@ impl fmt::Display for Config {
             "data_directories = {}",
             path_list(&self.data_directories)
         )?;
+        writeln!(f, "mappings = {}", quote(self.mappings.as_str()))?;
         writeln!(f, "self_test_minutes = {}", self.self_test_minutes)?;
         writeln!(f, "\n[ops]")?;
         let modes = self.modes();

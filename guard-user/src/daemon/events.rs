@@ -16,7 +16,7 @@ use super::ring::Left;
 use super::serve::Client;
 use super::survey::announced_files;
 use super::uevent::Uevents;
-use super::watch::{Announced, Directory, Executables};
+use super::watch::{Announced, Directory, Executables, Growth};
 use super::{Daemon, End, INFO, NOTICE, WARNING, lock, log, passed, sd};
 use crate::audit::record::{Body, Stop};
 use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
@@ -28,6 +28,9 @@ const CLIENTS: usize = 16;
 const LARGE: usize = 128 * 1024;
 /// Losses are told this often while refusals keep coming.
 const STORM: Duration = Duration::from_secs(1);
+/// What an upgrade puts into boot directories comes in bursts; the directories themselves are
+/// guarded meanwhile.
+const GATHER: Duration = Duration::from_millis(300);
 /// A client that does not ask or does not read for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,7 @@ struct Sources {
     announced: Announcements,
     executables: (AsyncFd<OwnedFd>, Executables),
     groups: (AsyncFd<OwnedFd>, Directory),
+    growth: (AsyncFd<OwnedFd>, Growth),
     asked: mpsc::Receiver<Asked>,
     terminate: Signal,
     interrupt: Signal,
@@ -58,6 +62,7 @@ enum Wake {
     Announced,
     Executables,
     Groups,
+    Growth,
     Asked(Box<Asked>),
     Terminate(&'static str),
     Reload,
@@ -74,7 +79,7 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
     let mut sources = open(daemon).map_err(failed)?;
     // What happened between the first survey and the subscription above.
     daemon.survey("the controller started");
-    daemon.refresh_watches(&mut sources.executables.1);
+    daemon.refresh_watches(&mut sources);
     notify.send("READY=1\nSTATUS=guarding");
     log(
         INFO,
@@ -103,7 +108,8 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
             }
             Wake::Reload => {
                 notify.send(&reloading());
-                daemon.reload();
+                // Said in the log, in the journal and in the status.
+                let _ = daemon.reload(None);
                 notify.send("READY=1");
             }
             Wake::Watchdog => {
@@ -112,7 +118,7 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
             }
             other => daemon.handle(other, &mut sources).map_err(failed)?,
         }
-        daemon.refresh_watches(&mut sources.executables.1);
+        daemon.refresh_watches(&mut sources);
     }
 }
 
@@ -131,6 +137,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
     let uevents = Uevents::open()?;
     let executables = Executables::new()?;
     let groups = Directory::new(lvm_backups(&daemon.roots))?;
+    let growth = Growth::new()?;
     Ok(Sources {
         denials: wait_for(&daemon.denials, Interest::READABLE)?,
         lifecycle: wait_for(&daemon.lifecycle, Interest::READABLE)?,
@@ -138,6 +145,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
         announced,
         executables: (wait_for(&executables, Interest::READABLE)?, executables),
         groups: (wait_for(&groups, Interest::READABLE)?, groups),
+        growth: (wait_for(&growth, Interest::READABLE)?, growth),
         asked: listen()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
@@ -169,6 +177,7 @@ impl Sources {
             Some(()) = self.announced.receiver.recv() => Wake::Announced,
             ready = readable(&self.executables.0) => ready.map(|()| Wake::Executables)?,
             ready = readable(&self.groups.0) => ready.map(|()| Wake::Groups)?,
+            ready = readable(&self.growth.0) => ready.map(|()| Wake::Growth)?,
             Some(()) = self.terminate.recv() => Wake::Terminate("SIGTERM"),
             Some(()) = self.interrupt.recv() => Wake::Terminate("SIGINT"),
             Some(()) = self.reload.recv() => Wake::Reload,
@@ -283,6 +292,11 @@ impl Daemon {
                     self.something_changed(Changes::default(), "a volume group changed");
                 }
             }
+            Wake::Growth => {
+                if sources.growth.1.drain()? {
+                    self.due.places.get_or_insert(Instant::now() + GATHER);
+                }
+            }
             Wake::Asked(asked) => {
                 let Asked {
                     request,
@@ -308,8 +322,14 @@ impl Daemon {
             self.news.extend(Changes::all());
             self.survey("devices changed a moment ago");
         }
+        if passed(&mut self.due.descriptors, now) {
+            self.look_again_for_descriptors();
+        }
         if passed(&mut self.due.prove, now) {
             self.prove();
+        }
+        if passed(&mut self.due.places, now) {
+            self.set_places();
         }
         let before = self.due.inspect.len();
         self.due.inspect.retain(|then| *then > now);
@@ -342,7 +362,16 @@ impl Daemon {
         left
     }
 
-    fn refresh_watches(&mut self, executables: &mut Executables) {
+    fn refresh_watches(&mut self, sources: &mut Sources) {
+        let directories = std::mem::take(&mut self.watch_directories);
+        if let Some((path, error)) = sources.growth.1.watch(&directories) {
+            let path = path.display();
+            log(
+                WARNING,
+                &format!("watching {path}: {error}; new boot files will be noticed late"),
+            );
+        }
+        let executables = &mut sources.executables.1;
         if self.watch_paths.is_empty() {
             return;
         }

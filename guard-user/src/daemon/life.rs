@@ -87,6 +87,10 @@ impl Daemon {
         // The state file first: whatever dies now, the host comes up held.
         self.settle(why);
         self.survey(why);
+        // Whoever marks something or starts a server does not wait for what it depends on.
+        if self.due.places.take().is_some() {
+            self.set_places();
+        }
     }
 
     /// Critical processes that live, workers left out. Entries of dead ones are thrown away.
@@ -199,6 +203,8 @@ impl Daemon {
         }
         self.state.host = to;
         self.save_state();
+        // Those that were harmless are not any more, or the other way round.
+        self.look_for_descriptors_in(Duration::ZERO);
         let why = match to {
             HostState::Idle if from == HostState::Armed => {
                 format!("{why}; it never had data, so there is nothing to hold")

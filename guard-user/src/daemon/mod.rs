@@ -10,10 +10,12 @@
 //! survey   devices and their uses → the kernel half's maps
 //! serve    the control socket
 //! orders   mark and release
+//! descriptors  what was opened for writing before that would have been refused
 //! ```
 //! Ending the controller changes nothing about what is refused.
 
 mod actor;
+mod descriptors;
 mod events;
 mod health;
 mod life;
@@ -30,6 +32,7 @@ mod settings;
 mod start;
 mod survey;
 mod uevent;
+pub mod unload;
 mod watch;
 
 use std::path::PathBuf;
@@ -122,6 +125,10 @@ struct Daemon {
     surveyed: Classification,
     /// The places as they were told to the kernel half last.
     places: Option<crate::places::Places>,
+    /// Those of them that are files on disk, as they were found last.
+    places_on_disk: Option<crate::places::Places>,
+    /// What they depended on then, see [`crate::places::Facts::digest`].
+    places_digest: Option<crate::places::FactsDigest>,
     /// The devices as they were read last; `None` where there are too many to keep.
     inventory: Option<Inventory>,
     /// What has changed since.
@@ -133,7 +140,10 @@ struct Daemon {
     memory_rebuilt: bool,
     /// Executables whose replacement matters.
     watch_paths: Vec<PathBuf>,
+    /// Directories in which anything new matters.
+    watch_directories: Vec<PathBuf>,
     notifier: Notifier,
+    descriptors: descriptors::Descriptors,
     self_test: Option<(Instant, SelfTest)>,
     /// What is to be done later without anything happening; `None` in a quiet time.
     due: Due,
@@ -152,8 +162,12 @@ struct Due {
     survey: Option<Instant>,
     /// Devices changed and were not all read again.
     scan: Option<Instant>,
+    /// Descriptors from before, looked for again.
+    descriptors: Option<Instant>,
     /// The canary is attacked although nothing happens.
     prove: Option<Instant>,
+    /// Something was made in a directory that is a place.
+    places: Option<Instant>,
     /// Critical processes that have only just started, looked at again.
     inspect: Vec<Instant>,
 }
@@ -166,7 +180,9 @@ impl Due {
             self.losses,
             self.survey,
             self.scan,
+            self.descriptors,
             self.prove,
+            self.places,
         ]
         .into_iter()
         .flatten()

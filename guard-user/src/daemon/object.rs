@@ -35,8 +35,20 @@ impl Daemon {
             read_block(&self.roots, &mut object);
         } else if event.device_kind == ObjectKind::File as u8 {
             complete_path(&self.roots, event.dev, &mut object);
+        } else if object.name == object.dev {
+            name_node(&self.roots, &mut object);
         }
         object
+    }
+}
+
+/// Names a character device that is none of a disk's as its node is called: `mem`, `ipmi0`,
+/// `mapper/control`.
+fn name_node(roots: &Roots, object: &mut Object) {
+    let file = roots.sys.join("dev/char").join(&object.dev).join("uevent");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    if let Some(name) = text.lines().find_map(|line| line.strip_prefix("DEVNAME=")) {
+        name.clone_into(&mut object.name);
     }
 }
 

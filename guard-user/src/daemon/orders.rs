@@ -20,6 +20,7 @@ const USAGE: u8 = 64;
 const NO_INPUT: u8 = 66;
 const INTERNAL: u8 = 70;
 const TRY_AGAIN: u8 = 75;
+const CONFIG: u8 = 78;
 
 fn refused(exit: u8, message: impl Into<String>) -> Answer {
     Answer::Refused {
@@ -74,6 +75,25 @@ impl Daemon {
         match device {
             Some(device) => self.forget(device, &forgotten),
             None => self.release_host(),
+        }
+    }
+
+    pub(super) fn apply_config(&mut self, confirmed: &str, by: Actor) -> Answer {
+        let host = node_name();
+        if confirmed != host {
+            return refused(
+                USAGE,
+                format!(
+                    "this host is named '{host}', not '{confirmed}'; the configuration was not applied (--confirm-host takes the whole name, as `uname -n` prints it)"
+                ),
+            );
+        }
+        match self.reload(Some(by)) {
+            Ok(()) => Answer::Done(format!(
+                "the configuration is in force: mode {}",
+                self.config.mode.as_str()
+            )),
+            Err(why) => refused(CONFIG, why),
         }
     }
 

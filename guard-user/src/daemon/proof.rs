@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Daemon;
-use crate::kernel::HookStatus;
+use crate::control::SecondLayer;
+use crate::kernel::{self, HookStatus};
 
 impl Daemon {
     /// Attacks the canary and looks at the links: enforcement is proved, not assumed.
@@ -34,7 +35,18 @@ impl Daemon {
             }
             Err(error) => self.set_health("self-test", Some(error.to_string())),
         }
+        let layer = self.second_layer();
+        // A host that has no place for it is told of in `status`; there is nothing to mend.
+        let broken = !layer.works && kernel::second_layer_is_possible();
+        self.set_health("second-layer", broken.then_some(layer.detail));
         self.prove_later();
+    }
+
+    /// What is known of the second layer.
+    pub(super) fn second_layer(&self) -> SecondLayer {
+        let test = self.self_test.as_ref();
+        let outcome = test.and_then(|(_, test)| test.outcome(kernel::SECOND_LAYER));
+        SecondLayer::told(&self.report.hooks, outcome)
     }
 
     /// Sets the next proof that needs no other reason.

@@ -105,7 +105,14 @@ impl Daemon {
                 return;
             }
             // First what protects: remember, classify. Doing it twice does no harm.
-            self.follow_lifecycle(&events);
+            let before = events.len();
+            events.retain(|event| event.kind != LifecycleKind::Opened as u8);
+            if events.len() < before {
+                self.descriptor_was_opened();
+            }
+            if !events.is_empty() {
+                self.follow_lifecycle(&events);
+            }
             events.retain(|event| {
                 !self
                     .recorder

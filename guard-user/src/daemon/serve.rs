@@ -43,6 +43,10 @@ impl Daemon {
                 let by = actor::of_client(&self.sources, client.pid, client.uid);
                 self.mark(target, by)
             }
+            Request::ApplyConfig { confirm_host } => {
+                let by = actor::of_client(&self.sources, client.pid, client.uid);
+                self.apply_config(confirm_host, by)
+            }
             Request::Release {
                 device,
                 confirm_host,
@@ -62,6 +66,9 @@ impl Daemon {
             self.prove();
         }
         self.settle("looked at for a status");
+        if self.due.descriptors.is_some() {
+            self.look_again_for_descriptors();
+        }
         let account = self.recorder.account();
         let modes = self.config.modes();
         let problems = self.health.problems();
@@ -86,6 +93,7 @@ impl Daemon {
             route_why: self.report.route_why.clone(),
             kernel: self.report.kernel.clone(),
             hooks: self.report.hooks.clone(),
+            second_layer: self.second_layer(),
             self_test: self
                 .self_test
                 .as_ref()
@@ -107,6 +115,7 @@ impl Daemon {
                 failing: self.recorder.failure().is_some(),
             },
             counters: self.guard.counters().ok(),
+            held_open: self.descriptors_held(),
         }
     }
 

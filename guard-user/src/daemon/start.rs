@@ -6,6 +6,7 @@ use guard_abi::{Policy, RELEASED_NEVER, maps};
 
 use super::pace::Pace;
 use super::recorder::Recorder;
+use super::settings::why_weaker;
 use super::{Daemon, Due, End, INFO, NOTICE, WARNING, health::Health, log};
 use crate::audit::enrich::Sources;
 use crate::audit::log::{Context, Stance};
@@ -69,6 +70,19 @@ pub fn epoch(boot_id: &str) -> String {
     }
 }
 
+/// What every record of this boot says, and which maps it counts for.
+pub fn log_context() -> (Context, String) {
+    let boot_id = session::boot_id();
+    let epoch = epoch(&boot_id);
+    let machine_id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let context = Context {
+        boot_id,
+        machine_id: machine_id.trim().to_owned(),
+        host: node_name(),
+    };
+    (context, epoch)
+}
+
 /// Node name of this host.
 pub fn node_name() -> String {
     rustix::system::uname()
@@ -83,12 +97,18 @@ pub fn bring_up(config: Config) -> Result<Daemon, End> {
     load_device_mapper();
     let state_path = PathBuf::from(state::STATE_PATH);
     let remembered = recall(&state_path);
+    let (config, held_back) = accepted(config, &remembered);
     let (guard, report) = Guard::start().map_err(|problem| end_of(&problem))?;
     let modes_before =
         set_policy(&guard, &config, &remembered).map_err(|error| end_of(&internal(error)))?;
     let state_lost = remembered.problem.clone();
     let mut daemon = build(config, state_path, guard, report, remembered)?;
     daemon.record_start(&modes_before);
+    if held_back.is_some() {
+        daemon.set_health("config", held_back);
+    } else {
+        daemon.keep_accepted();
+    }
     if state_lost.is_some() {
         daemon.set_health("state-lost", state_lost);
         daemon.save_state();
@@ -99,8 +119,12 @@ pub fn bring_up(config: Config) -> Result<Daemon, End> {
         Ok(_) => {}
         Err(error) => daemon.set_health("processes", Some(error.to_string())),
     }
+    if let Err(error) = daemon.track_tools() {
+        daemon.set_health("processes", Some(error.to_string()));
+    }
     daemon.drain_lifecycle();
     daemon.refresh_processes("the controller started");
+    daemon.look_for_descriptors();
     let empty = daemon.drain_denials();
     daemon.reconcile(empty);
     if empty && daemon.recorder.failure().is_none() {
@@ -192,6 +216,26 @@ fn was_in_use_before() -> bool {
         .is_some_and(|record| record.state != HostState::Idle.as_str())
 }
 
+/// The configuration to start with. On a host that was armed or held, one that guards less than the
+/// one accepted last waits until a person has confirmed it; why, in words.
+fn accepted(config: Config, remembered: &Remembered) -> (Config, Option<String>) {
+    let state = remembered.state.host;
+    if state == HostState::Idle {
+        return (config, None);
+    }
+    // The first start, or one after the state was lost: there is nothing to compare with.
+    let Ok(before) = Config::read_whole(Path::new(state::ACCEPTED_PATH)) else {
+        return (config, None);
+    };
+    match why_weaker(&config, &before, state) {
+        None => (config, None),
+        Some(why) => (
+            before,
+            Some(format!("{why}; the one before stays in force")),
+        ),
+    }
+}
+
 /// Holds, and sets the modes, before anything else is done. Returns the modes that were in force in
 /// a kernel half that was taken over.
 fn set_policy(guard: &Guard, config: &Config, remembered: &Remembered) -> kernel::Result<Modes> {
@@ -215,14 +259,7 @@ fn build(
     report: LoadReport,
     remembered: Remembered,
 ) -> Result<Daemon, End> {
-    let boot_id = session::boot_id();
-    let epoch = epoch(&boot_id);
-    let machine_id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let context = Context {
-        boot_id,
-        machine_id: machine_id.trim().to_owned(),
-        host: node_name(),
-    };
+    let (context, epoch) = log_context();
     let stance = Stance {
         mode: config.mode.as_str(),
         state: remembered.state.host.as_str(),
@@ -254,11 +291,15 @@ fn build(
         processes: Vec::new(),
         surveyed: Classification::default(),
         places: None,
+        places_on_disk: None,
+        places_digest: None,
         inventory: None,
         news: Changes::all(),
         partial_since: None,
         pace: Pace::new(std::time::Instant::now()),
+        watch_directories: Vec::new(),
         watch_paths: Vec::new(),
+        descriptors: super::descriptors::Descriptors::default(),
         self_test: None,
         due: Due::default(),
     };

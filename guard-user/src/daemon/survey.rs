@@ -1,9 +1,10 @@
 //! Devices and their uses, read from the host, judged, and told to the kernel half.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use guard_abi::{ArmWord, DeviceEntry, DeviceKey, Engine, Policy};
+use guard_abi::{ArmWord, DeviceEntry, DeviceKey, Engine, Policy, TaskEntry};
 
 use super::{Daemon, WARNING, log};
 use crate::host;
@@ -23,6 +24,9 @@ const QUIET: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_mins(1);
 /// Devices that keep changing while they are read are judged as they were seen last.
 const ATTEMPTS: usize = 4;
+
+/// So long after devices or mounts have changed the places are looked for again.
+const PLACES_WAIT: Duration = Duration::from_millis(1_500);
 
 /// What went wrong with a survey.
 #[derive(Debug, thiserror::Error)]
@@ -157,8 +161,15 @@ impl Daemon {
         // Nobody else writes the table of majors, and reading it back is 4,096 system calls.
         if self.surveyed.devices.is_empty()
             || self.surveyed.char_majors != classification.char_majors
+            || self.surveyed.control_majors != classification.control_majors
         {
-            self.guard.set_char_majors(&classification.char_majors)?;
+            self.guard
+                .set_char_majors(&classification.char_majors, &classification.control_majors)?;
+        }
+        if self.surveyed.devices.is_empty() || self.surveyed.guarded_dm != classification.guarded_dm
+        {
+            let told = self.guard.set_guarded_dm(&classification.guarded_dm);
+            self.set_health("mapper-names", told.err().map(|error| error.to_string()));
         }
         let policy = self.guard.policy()?;
         if policy.dm_major != classification.dm_major {
@@ -173,6 +184,7 @@ impl Daemon {
             .map(|device| (device.key, device.entry))
             .collect();
         let report = self.guard.sync_devices(&wanted)?;
+        let closed = report.were_free > 0;
         let no_room = (report.no_room > 0).then(|| {
             format!(
                 "the kernel's table has no room for {} devices; they are refused like unknown ones",
@@ -193,30 +205,79 @@ impl Daemon {
         if arguments_changed {
             self.set_tools();
         }
-        self.set_places();
+        self.places_may_have_changed();
+        if closed {
+            self.look_for_descriptors();
+        }
         Ok(())
+    }
+
+    /// Looks for places again where something has changed that they depend on: finding them takes
+    /// longer than the rest of a survey, and most surveys are about free devices.
+    fn places_may_have_changed(&mut self) {
+        let mounts = self.mount_table();
+        let digest = self.place_facts(&mounts).digest();
+        let known = self.places_digest;
+        if known.map(|known| known.databases) != Some(digest.databases) {
+            self.set_places();
+        } else if known != Some(digest) || self.partial_since.is_none() {
+            self.change_places(&mounts, digest);
+            // Whoever unmounts a device, or takes it out of a group, and uses it again is not to
+            // wait for the rest in between. After a quiet time everything is read, because some
+            // changes have no event.
+            self.due
+                .places
+                .get_or_insert_with(|| Instant::now() + PLACES_WAIT);
+        }
+    }
+
+    /// Tells what is in use now, beside the files that were found last.
+    fn change_places(&mut self, mounts: &MountTable, digest: places::FactsDigest) {
+        let (Some(on_disk), Some(told)) = (&self.places_on_disk, &self.places) else {
+            return;
+        };
+        let found = places::with_those_in_use(on_disk, self.place_facts(mounts));
+        if *told != found {
+            let changed = self.guard.change_places(&told.entries, &found.entries);
+            self.told_places(found, changed.err());
+        }
+        self.places_digest = Some(digest);
+    }
+
+    fn told_places(&mut self, found: places::Places, error: Option<kernel::GuardError>) {
+        let error_free = error.is_none();
+        let problem = error
+            .map(|error| error.to_string())
+            .or_else(|| (!found.problems.is_empty()).then(|| found.problems.join("; ")));
+        self.watch_directories.clone_from(&found.watch);
+        // After a failure nobody knows what the table holds: it is read and written anew.
+        self.places = error_free.then_some(found);
+        self.set_health("places", problem);
+    }
+
+    fn place_facts<'a>(&'a self, mounts: &'a MountTable) -> places::Facts<'a> {
+        places::Facts {
+            roots: &self.roots,
+            mounts,
+            devices: &self.surveyed,
+            processes: &self.processes,
+        }
     }
 
     /// Tells the kernel half which files and directories matter, where that has changed.
     pub(super) fn set_places(&mut self) {
         let mounts = self.mount_table();
-        let found = places::find(places::Facts {
-            roots: &self.roots,
-            mounts: &mounts,
-            devices: &self.surveyed,
-        });
+        let facts = self.place_facts(&mounts);
+        let digest = facts.digest();
+        let on_disk = places::on_disk(facts);
+        let found = places::with_those_in_use(&on_disk, facts);
+        self.places_digest = Some(digest);
+        self.places_on_disk = Some(on_disk);
         if self.places.as_ref() == Some(&found) {
             return;
         }
         let told = self.guard.set_places(&found.entries).err();
-        let problem = told
-            .map(|error| error.to_string())
-            .or_else(|| (!found.problems.is_empty()).then(|| found.problems.join("; ")));
-        self.watch_paths.extend(found.watch.iter().cloned());
-        self.watch_paths.sort();
-        self.watch_paths.dedup();
-        self.places = Some(found);
-        self.set_health("places", problem);
+        self.told_places(found, told);
     }
 
     fn remember(&mut self, identities: Vec<crate::topology::DeviceIdentity>) {
@@ -242,6 +303,24 @@ impl Daemon {
     }
 
     fn set_tools(&mut self) {
+        // An upgrade between looking and telling would leave the new program without its grant,
+        // and nobody could start it on an armed host.
+        const ATTEMPTS: u32 = 3;
+        for _ in 0..ATTEMPTS {
+            let before = self.own_identity();
+            self.tell_tools();
+            if self.own_identity() == before {
+                return;
+            }
+        }
+    }
+
+    /// The program that lies where this one was started from.
+    fn own_identity(&self) -> Option<guard_abi::ExeId> {
+        host::exe_id(&self.mount_table(), host::own_program()).ok()
+    }
+
+    fn tell_tools(&mut self) {
         let mounts = self.mount_table();
         let tools = self
             .tools
@@ -275,11 +354,40 @@ impl Daemon {
             if entry.engine == 0 {
                 let engine = process.engine as u32;
                 self.guard
-                    .track_task(process.pid, guard_abi::TaskEntry { engine, ..entry })?;
+                    .track_task(process.pid, TaskEntry { engine, ..entry })?;
                 added += 1;
             }
         }
         Ok(added)
+    }
+}
+
+impl Daemon {
+    /// Trusted tools that were started before the kernel half could see them.
+    pub(super) fn track_tools(&self) -> kernel::Result<()> {
+        let mounts = self.mount_table();
+        let rules = self.tools.resolve(Path::new("/"), &mounts, &[]).rules;
+        let running = host::running_tools(&self.roots, &mounts, &self.tools, &rules);
+        if running.is_empty() {
+            return Ok(());
+        }
+        let tracked: HashMap<u32, TaskEntry> = self.guard.tasks()?.into_iter().collect();
+        for tool in running {
+            if tracked.contains_key(&tool.pid) {
+                continue;
+            }
+            let entry = TaskEntry {
+                engine: 0,
+                grants: tool.grants,
+                start_boot_ns: tool.start_boot_ns,
+            };
+            self.guard.track_task(tool.pid, entry)?;
+            // One that has ended meanwhile must not leave its grants to the next of its number.
+            if host::start_boot_ns(&self.roots, tool.pid) != Some(tool.start_boot_ns) {
+                self.guard.forget_task(tool.pid)?;
+            }
+        }
+        Ok(())
     }
 }
 

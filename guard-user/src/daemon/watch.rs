@@ -107,6 +107,48 @@ impl AsFd for Executables {
     }
 }
 
+/// Watches directories for anything that is made in them or moved there.
+#[derive(Debug)]
+pub struct Growth {
+    fd: OwnedFd,
+}
+
+impl Growth {
+    /// Watches nothing yet.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { fd: new_inotify()? })
+    }
+
+    /// Watches these directories as well; one that cannot be watched is returned with the reason.
+    /// A directory that has gone and come back is watched again.
+    pub fn watch(&self, directories: &[PathBuf]) -> Option<(PathBuf, io::Error)> {
+        let events = inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::ONLYDIR;
+        for directory in directories {
+            // The kernel takes the same directory twice for one; there are a few dozen.
+            match inotify::add_watch(&self.fd, directory, events) {
+                Ok(_) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+                Err(error) => return Some((directory.clone(), error.into())),
+            }
+        }
+        None
+    }
+
+    /// Reads all that waits; true where there was anything.
+    pub fn drain(&mut self) -> io::Result<bool> {
+        let mut changed = false;
+        each_event(&self.fd, |_| changed = true)?;
+        Ok(changed)
+    }
+}
+
+impl AsFd for Growth {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// Watches a directory for files that are put in place by a rename, or taken away.
 #[derive(Debug)]
 pub struct Directory {
@@ -187,6 +229,19 @@ mod tests {
         fs::write(path.join(".lvm_tmp"), b"x").expect("written");
         assert!(!watch.drain().expect("reads"));
         fs::rename(path.join(".lvm_tmp"), path.join("vg0")).expect("renamed");
+        assert!(watch.drain().expect("reads"));
+        assert!(!watch.drain().expect("reads"));
+    }
+
+    #[test]
+    fn whatever_is_made_in_a_directory_is_noticed() {
+        let root = tempfile::tempdir().expect("a directory");
+        let directories = [root.path().to_owned(), "/nonexistent/x".into()];
+        let mut watch = Growth::new().expect("inotify");
+        assert!(watch.watch(&directories).is_none());
+        assert!(!watch.drain().expect("reads"));
+        fs::create_dir(root.path().join("grub")).expect("made");
+        assert!(watch.watch(&directories).is_none());
         assert!(watch.drain().expect("reads"));
         assert!(!watch.drain().expect("reads"));
     }
