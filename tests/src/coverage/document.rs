@@ -15,7 +15,9 @@ every legitimate case belongs to a row, every hook named is one that the loader 
 *Refused* means: while the host is armed or held, whoever asks. *Refused on devices* means: on every
 device that is not known to be free. Where a rule is named (`ops.detach`), a site may choose in its
 configuration between `refuse`, `observe` and `allow` for that class. *Observed* and *allowed*
-operations are recorded.
+operations are recorded. What is *let through and recorded* is not refused by that choice.
+`cgroup_device` is the second layer: a device program at the root cgroup, which sees what the kernel
+opens on a program's behalf too.
 
 A test named without a suite is an act: it is performed on free devices, where it must succeed, and
 on protected ones of several kinds, where it must change no byte and leave a record. `*` stands for

@@ -29,7 +29,8 @@ pub struct Row {
     pub exists: &'static str,
     /// What becomes of it where nobody has configured anything.
     pub usual: Usual,
-    /// Hooks that see it, by their names in the loader's table.
+    /// Hooks that see it, by their names in the loader's tables; the second layer by the one that it
+    /// has in records, `cgroup_device`.
     pub hooks: &'static [&'static str],
     /// Tests that perform it: acts (`dd`) or cases (`storm::many-*`), `*` standing for anything.
     pub tests: &'static [&'static str],

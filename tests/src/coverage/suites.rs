@@ -20,6 +20,13 @@ pub const KINDS: &[(&str, Kind)] = &[
     ("storage", Kind::Legitimate),
     ("live", Kind::Destruction),
     ("destruction-*", Kind::Destruction),
+    ("boot", Kind::Behaviour),
+    ("descriptors", Kind::Behaviour),
+    ("firmware", Kind::Behaviour),
+    ("guard-itself", Kind::Behaviour),
+    ("layer2", Kind::Behaviour),
+    ("machine", Kind::Behaviour),
+    ("mounts", Kind::Behaviour),
     ("observe", Kind::Behaviour),
     ("controller", Kind::Behaviour),
     ("route", Kind::Behaviour),
@@ -68,20 +75,21 @@ pub struct Test {
 }
 
 impl Test {
-    /// The act that it performs, where the suite performs acts; otherwise its name.
-    pub fn act(&self) -> &str {
+    /// The act that it performs; `None` where its suite performs none on whole devices.
+    pub fn act(&self) -> Option<&str> {
+        let is_destruction = self.kind() == Some(Kind::Destruction);
         PREFIXES
             .iter()
             .filter(|(suite, _)| matches(suite, self.suite))
             .find_map(|(_, prefix)| self.name.strip_prefix(prefix))
-            .unwrap_or(&self.name)
+            .or_else(|| is_destruction.then_some(self.name.as_str()))
     }
 
     /// Whether a pattern of the table means it: `SUITE::CASE`, or the name of an act.
     pub fn is_meant_by(&self, pattern: &str) -> bool {
         match pattern.split_once("::") {
             Some((suite, name)) => matches(suite, self.suite) && matches(name, &self.name),
-            None => self.kind() != Some(Kind::Legitimate) && matches(pattern, self.act()),
+            None => self.act().is_some_and(|act| matches(pattern, act)),
         }
     }
 
@@ -97,7 +105,7 @@ impl Test {
 /// Every test there is.
 pub fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
-    for suite in suites::all() {
+    for suite in suites::ALL {
         for case in (suite.cases)() {
             if case.stage == Stage::Test {
                 tests.push(Test {

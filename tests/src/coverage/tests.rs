@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use guard_abi::Op;
+use guard_abi::{Decision, Hook, MACHINE_DEFAULTS, Op};
 
 /// `DBGUARD_WRITE_COVERAGE=1` writes the document instead of comparing it.
 const WRITE: &str = "DBGUARD_WRITE_COVERAGE";
@@ -113,9 +113,14 @@ fn exceptions_are_needed() {
 
 #[test]
 fn every_hook_named_is_attached() {
-    let known: Vec<&str> = guard_user::kernel::HOOKS
+    use guard_user::kernel::{Attach, HOOKS, ON_DEMAND};
+    let known: Vec<&str> = HOOKS
         .iter()
-        .flat_map(|hook| [hook.program, hook.target])
+        .chain(ON_DEMAND)
+        .flat_map(|hook| match hook.attach {
+            Attach::CgroupDevice => [Hook::CgroupDevice.as_str(), hook.target],
+            _ => [hook.program, hook.target],
+        })
         .collect();
     let faults: Vec<String> = rows()
         .flat_map(|row| row.hooks.iter().map(move |hook| (row.id, hook)))
@@ -175,6 +180,40 @@ fn rows_are_whole() {
     none(&faults);
 }
 
+/// What the decision does by default where a site may choose is what the rows say.
+#[test]
+fn defaults_of_the_machine_are_the_rows() {
+    let mut faults = Vec::new();
+    for default in MACHINE_DEFAULTS {
+        let Some(row) = rows().find(|row| row.id == default.row) else {
+            faults.push(format!("{}: no row for {}", default.row, default.name));
+            continue;
+        };
+        let of = |decision| {
+            let of_row = MACHINE_DEFAULTS
+                .iter()
+                .filter(move |other| other.row == default.row && other.decision == decision);
+            of_row.map(|other| other.op.as_str()).collect::<Vec<_>>()
+        };
+        let (refused, recorded) = (of(Decision::Deny), of(Decision::Record));
+        let agrees = match row.usual {
+            Usual::RefusedByRule(rule, _) => {
+                refused.contains(&rule) || (refused.is_empty() && recorded.is_empty())
+            }
+            Usual::RecordedByRule(rule, _) => refused.is_empty() && recorded.contains(&rule),
+            Usual::Allowed(_) => refused.is_empty() && recorded.is_empty(),
+            Usual::Refused | Usual::RefusedOnDevice => false,
+        };
+        if !agrees {
+            faults.push(format!(
+                "{}: the row says otherwise than {}",
+                row.id, default.name
+            ));
+        }
+    }
+    none(&faults);
+}
+
 /// The catalogue's rows are all here.
 #[test]
 fn no_row_of_the_catalogue_is_missing() {
@@ -217,13 +256,16 @@ fn patterns_mean_what_they_say() {
         suite,
         name: name.to_owned(),
     };
-    assert_eq!(test("destruction-scsi", "free-dd").act(), "dd");
-    assert_eq!(test("destruction-array", "md-dd").act(), "dd");
+    assert_eq!(test("destruction-scsi", "free-dd").act(), Some("dd"));
+    assert_eq!(test("destruction-array", "md-dd").act(), Some("dd"));
     assert_eq!(
         test("destruction-scsi", "md-build-over").act(),
-        "md-build-over"
+        Some("md-build-over")
     );
-    assert_eq!(test("hoststate", "held-disk-dd").act(), "dd");
+    assert_eq!(test("hoststate", "held-disk-dd").act(), Some("dd"));
+    assert_eq!(test("hoststate", "observe").act(), None);
     assert!(test("live", "partition-cp").is_meant_by("cp"));
     assert!(!test("legitimate", "swap").is_meant_by("swap"));
+    assert!(!test("descriptors", "pwrite").is_meant_by("pwrite"));
+    assert!(test("descriptors", "pwrite").is_meant_by("descriptors::pwrite"));
 }

@@ -168,13 +168,29 @@ pub fn controller_pid() -> Result<u32> {
 
 /// Starts the controller where it does not run and waits until it answers.
 pub fn start_controller() -> Result<()> {
-    shell::must(&format!(
+    // Where the kernel half is loaded anew, an emulated processor verifies for half a minute.
+    Script::new(&format!(
         "systemctl reset-failed {SERVICE}; systemctl start {SERVICE}"
-    ))?;
+    ))
+    .limit(240)
+    .must()?;
     until(Duration::from_secs(30), || {
         Ok(status().is_ok_and(|status| answers(&status)))
     })
     .context("the controller does not answer")
+}
+
+/// Makes this the site's configuration, which is none where the text is empty, and has the controller
+/// accept it, also where it guards less.
+pub fn configure(text: &str) -> Result<()> {
+    Script::new(
+        "F=/etc/dbguard/conf.d/95-test.toml; mkdir -p /etc/dbguard/conf.d
+         if [ -n \"$TEXT\" ]; then printf '%s' \"$TEXT\" >$F; else rm -f $F; fi
+         dbguard config check && dbguard config apply --confirm-host $(uname -n)",
+    )
+    .with("TEXT", text)
+    .must()
+    .map(drop)
 }
 
 /// True where the status came from a running controller.

@@ -10,8 +10,14 @@ use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use crate::harness::case::skip;
+
 /// How long a command may take unless told otherwise.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(40);
+
+/// Exit status of a script that finds the guest's kernel without what it is about, as the tests of
+/// automake have it.
+pub const NOT_HERE: i32 = 77;
 
 /// What a command did.
 #[derive(Clone, Debug)]
@@ -87,9 +93,13 @@ impl<'a> Script<'a> {
         finish(command, self.limit).with_context(|| format!("running `{}`", brief(self.text)))
     }
 
-    /// Runs it and demands exit status 0; gives what it printed.
+    /// Runs it and demands exit status 0; gives what it printed. With exit status [`NOT_HERE`] the
+    /// case is skipped, for the reason that the script prints.
     pub fn must(&self) -> Result<String> {
         let output = self.run()?;
+        if output.code == Some(NOT_HERE) {
+            return Err(skip(output.tail()));
+        }
         if !output.succeeded() {
             bail!(
                 "`{}` ended with {:?}: {}",

@@ -18,7 +18,9 @@ mod number {
     pub const OPEN: u32 = 5;
     pub const CLOSE: u32 = 6;
     pub const IOCTL: u32 = 54;
+    pub const REBOOT: u32 = 88;
     pub const FSYNC: u32 = 118;
+    pub const KEXEC_LOAD: u32 = 283;
     pub const GETPID: u32 = 20;
 }
 
@@ -82,6 +84,10 @@ impl Drop for Low {
 
 /// One i386 system call; negative is `-errno`.
 fn call(number: u32, a: u32, b: u32, c: u32) -> Result<i32> {
+    call4(number, a, b, c, 0)
+}
+
+fn call4(number: u32, a: u32, b: u32, c: u32, d: u32) -> Result<i32> {
     let mut result = number;
     // SAFETY: the kernel saves every register but eax and, before 4.17, r8 to r11; rbx, which Rust
     // keeps for itself, is put back.
@@ -94,6 +100,7 @@ fn call(number: u32, a: u32, b: u32, c: u32) -> Result<i32> {
             inlateout("eax") result,
             in("ecx") b,
             in("edx") c,
+            in("esi") d,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
     }
@@ -119,6 +126,50 @@ pub fn supported() -> Result<()> {
         )));
     }
     call(number::GETPID, 0, 0, 0).map(drop)
+}
+
+/// kexec_load of one page, as [`super::machine::kexec_load`].
+pub fn kexec_load(flags: u32) -> Result<()> {
+    supported()?;
+    let mut low = Low::new()?;
+    let page = low.put(&[0; 4096])?;
+    let words = [page, 4096, super::machine::KEXEC_ADDRESS, 4096];
+    let segment: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let segments = low.put(&segment)?;
+    call4(
+        number::KEXEC_LOAD,
+        super::machine::KEXEC_ADDRESS,
+        1,
+        segments,
+        flags,
+    )
+    .map(drop)
+}
+
+/// DM_DEV_SUSPEND of the device of this name.
+pub fn mapper_suspend(name: &str) -> Result<()> {
+    use super::control::{DM_DEV_SUSPEND, suspend_request};
+    supported()?;
+    let mut low = Low::new()?;
+    let request = suspend_request(name);
+    ioctl(
+        &mut low,
+        Path::new("/dev/mapper/control"),
+        DM_DEV_SUSPEND,
+        &request,
+    )
+}
+
+/// reboot(2) with this command.
+pub fn reboot(command: u32) -> Result<()> {
+    supported()?;
+    call(
+        number::REBOOT,
+        super::machine::MAGIC1,
+        super::machine::MAGIC2,
+        command,
+    )
+    .map(drop)
 }
 
 /// A descriptor opened by a 32-bit `open`.

@@ -35,8 +35,17 @@ fn range(node: &Path, command: libc::c_ulong, write: bool) -> Result<()> {
     } else {
         open_read(node)?
     };
+    on_range(&file, command)
+}
+
+fn on_range(file: &File, command: libc::c_ulong) -> Result<()> {
     let mut range = [0_u64, 64 << 10];
-    send(&file, command, &mut range).map(drop)
+    send(file, command, &mut range).map(drop)
+}
+
+/// BLKDISCARD through an open descriptor.
+pub fn discard_through(file: &File) -> Result<()> {
+    on_range(file, BLKDISCARD)
 }
 
 /// BLKDISCARD on a descriptor opened for writing.

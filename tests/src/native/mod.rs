@@ -4,9 +4,12 @@
 //! knows of the guard.
 
 pub mod compat;
+pub mod control;
 pub mod descriptor;
 pub mod elf;
+pub mod hold;
 pub mod ioctl;
+pub mod machine;
 pub mod nvme;
 pub mod scsi;
 pub mod uring;

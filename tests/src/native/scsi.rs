@@ -117,7 +117,11 @@ pub fn sg_io_unreadable(node: &Path) -> Result<()> {
 
 /// WRITE(10) by `write(2)` of a `struct sg_io_hdr` on an sg node, the interface of old tools.
 pub fn sg_write_call(node: &Path) -> Result<()> {
-    let mut file: File = open(node, true, true, 0)?;
+    sg_write_to(&mut open(node, true, true, 0)?)
+}
+
+/// The same through an open descriptor.
+pub fn sg_write_to(file: &mut File) -> Result<()> {
     let mut request = Request::write();
     let header = request.header();
     // SAFETY: the header is plain memory of this size and lives.

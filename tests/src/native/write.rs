@@ -100,8 +100,12 @@ pub fn mapped(node: &Path) -> Result<()> {
 
 /// `sendfile(2)` from an ordinary file.
 pub fn sendfile(node: &Path) -> Result<()> {
+    send_to(&open_write(node, 0)?)
+}
+
+/// `sendfile(2)` to an open descriptor.
+pub fn send_to(target: &File) -> Result<()> {
     let source = filled_file()?;
-    let target = open_write(node, 0)?;
     // SAFETY: two descriptors that live and no pointer to an offset.
     let sent = unsafe {
         libc::sendfile(
@@ -112,12 +116,16 @@ pub fn sendfile(node: &Path) -> Result<()> {
         )
     };
     check(sent as libc::c_long, "sendfile")?;
-    sync(&target)
+    sync(target)
 }
 
 /// `splice(2)` out of a pipe.
 pub fn splice(node: &Path) -> Result<()> {
-    let target = open_write(node, 0)?;
+    splice_to(&open_write(node, 0)?)
+}
+
+/// `splice(2)` to an open descriptor.
+pub fn splice_to(target: &File) -> Result<()> {
     let (read_end, write_end) = rustix::pipe::pipe().context("pipe")?;
     File::from(write_end)
         .write_all(&[MARKER; 4096])
@@ -125,19 +133,23 @@ pub fn splice(node: &Path) -> Result<()> {
     let moved = rustix::pipe::splice(
         &read_end,
         None,
-        &target,
+        target,
         None,
         4096,
         rustix::pipe::SpliceFlags::empty(),
     )
     .context("splice")?;
     ensure!(moved == 4096, "splice moved {moved} bytes");
-    sync(&target)
+    sync(target)
 }
 
 /// Linux native AIO: `io_submit(2)`.
 pub fn native_aio(node: &Path) -> Result<()> {
-    let file = open_write(node, libc::O_DIRECT)?;
+    native_aio_to(&open_write(node, libc::O_DIRECT)?)
+}
+
+/// The same to an open descriptor.
+pub fn native_aio_to(file: &File) -> Result<()> {
     let mut buffer = Aligned::new(4096);
     buffer.bytes_mut().fill(MARKER);
     let mut context: libc::c_ulong = 0;
@@ -179,7 +191,7 @@ pub fn native_aio(node: &Path) -> Result<()> {
         "the asynchronous write gave {}",
         event[2].cast_signed()
     );
-    sync(&file)
+    sync(file)
 }
 
 /// `struct iocb`, include/uapi/linux/aio_abi.h, little-endian.
@@ -203,7 +215,7 @@ struct Iocb {
 const _: () = assert!(size_of::<Iocb>() == 64);
 
 /// `fallocate` with this mode on the first 64 KiB.
-fn fallocate(file: &File, mode: libc::c_int) -> Result<()> {
+pub fn fallocate(file: &File, mode: libc::c_int) -> Result<()> {
     // SAFETY: a descriptor that lives and integers.
     let result = unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, 64 << 10) };
     check(result.into(), "fallocate").map(drop)

@@ -141,9 +141,8 @@ fn kill_once(kill: u32) -> Result<()> {
     })
     .context("the controller was not started again")?;
     thread::sleep(Duration::from_millis(u64::from(kill * 37 % 600)));
-    if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(pid)?) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
+    // From anybody but process 1 the signal is refused, see the suite `guard-itself`.
+    let _ = shell::run("systemctl kill --kill-whom=main -s KILL dbguard.service");
     until(Duration::from_secs(10), || Ok(main_pid() != pid)).context("the controller did not die")
 }
 
@@ -220,7 +219,7 @@ fn stopped() -> Result<()> {
 fn frozen() -> Result<()> {
     let pid = guard::controller_pid()?;
     ensure!(pid != 0, "the controller does not run");
-    shell::must(&format!("kill -STOP {pid}"))?;
+    shell::must("systemctl kill --kill-whom=main -s STOP dbguard.service")?;
     let mark = audit::mark();
     let result = (|| {
         let disk = fixture::memory_disk("newcomer", 32)?;

@@ -115,13 +115,7 @@ fn prepare() -> Result<Disks> {
 /// Makes this the site's configuration, and waits until it is in force.
 fn configure(text: &str) -> Result<()> {
     let since = audit::mark();
-    Script::new(
-        "F=/etc/dbguard/conf.d/95-classes.toml; mkdir -p /etc/dbguard/conf.d
-         if [ -n \"$TEXT\" ]; then printf '%s' \"$TEXT\" >$F; else rm -f $F; fi
-         dbguard config check && systemctl kill -s HUP --kill-whom=main dbguard.service",
-    )
-    .with("TEXT", text)
-    .must()?;
+    guard::configure(text)?;
     audit::wait(since, "the configuration read again", |record| {
         record.is_kind("config") && record.0.get("accepted") == Some(&Value::Bool(true))
     })

@@ -19,6 +19,11 @@ fn configure(file: &str, text: &str) -> Result<()> {
         .map(drop)
 }
 
+/// Has the controller accept what is there, also where it guards less.
+fn apply() -> Result<()> {
+    shell::must("dbguard config apply --confirm-host $(uname -n)").map(drop)
+}
+
 fn reload() -> Result<()> {
     shell::must("systemctl kill -s HUP --kill-whom=main dbguard.service; sleep 1.5").map(drop)
 }
@@ -33,8 +38,9 @@ pub fn observe() -> Result<()> {
         "not refused in enforce mode"
     );
     configure("90-observe.toml", "mode = \"observe\"\n")?;
-    reload()?;
-    let result = observed(&disk);
+    let result = not_without_a_word(&disk)
+        .and_then(|()| apply())
+        .and_then(|()| observed(&disk));
     shell::must("rm /etc/dbguard/conf.d/90-observe.toml")?;
     reload()?;
     result?;
@@ -44,6 +50,34 @@ pub fn observe() -> Result<()> {
         "not refused once enforce mode is back"
     );
     before.unchanged()
+}
+
+/// On an armed host a reload, or a restart, does not accept what guards less; and says so.
+fn not_without_a_word(disk: &Disk) -> Result<()> {
+    for how in ["reload", "restart"] {
+        let mark = audit::mark();
+        if how == "reload" {
+            reload()?;
+            audit::wait(mark, "a configuration that was not accepted", |record| {
+                record.is_kind("config")
+                    && record.0.get("accepted") == Some(&serde_json::Value::Bool(false))
+            })?;
+        } else {
+            shell::must("systemctl restart dbguard.service")?;
+            guard::start_controller()?;
+        }
+        ensure!(
+            write::pwrite(&disk.node).is_err(),
+            "{how} was enough to observe"
+        );
+        let status = guard::cli("status")?;
+        ensure!(
+            !status.succeeded() && status.text.contains("config apply"),
+            "{how}: status does not say what to do: {}",
+            status.text
+        );
+    }
+    Ok(())
 }
 
 fn observed(disk: &Disk) -> Result<()> {
@@ -103,7 +137,7 @@ pub fn raw_engine() -> Result<()> {
         .with("D", disk.path())
         .run()?;
     shell::must("rm /etc/dbguard/conf.d/91-raw.toml")?;
-    reload()?;
+    apply()?;
     result?;
     ensure!(changed > 0, "the engine's write had no effect");
     ensure!(refused, "a write by somebody else SUCCEEDED");

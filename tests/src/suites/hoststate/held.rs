@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::{armed, data_is_refused_in, held, mounted, unload};
+use super::{STATE, armed, data_is_refused_in, held, mounted, unload, unload_with_state_kept};
 use crate::harness::disk::Disk;
 use crate::harness::{audit, db, guard, shell};
 
@@ -166,12 +166,8 @@ const SPOILED: &[(&str, &str)] = &[
 
 pub fn corrupt_state() -> Result<()> {
     at_rest_and_held()?;
+    unload()?;
     for (how, script) in SPOILED {
-        unload()?;
-        shell::Script::new("cp -a $F $F.kept; ")
-            .with("F", STATE)
-            .must()
-            .with_context(|| format!("{STATE} cannot be kept"))?;
         shell::Script::new(script).with("F", STATE).must()?;
         guard::start_controller().with_context(|| format!("state file {how}"))?;
         let state = guard::state()?;
@@ -184,17 +180,10 @@ pub fn corrupt_state() -> Result<()> {
             status.code,
             status.text
         );
-        shell::Script::new(
-            "systemctl stop dbguard; rm -rf $F; mv $F.kept $F; systemctl start dbguard",
-        )
-        .with("F", STATE)
-        .must()?;
+        unload_with_state_kept()?;
     }
     guard::start_controller()
 }
-
-/// Where the controller keeps its state.
-const STATE: &str = "/var/lib/dbguard/state";
 
 pub fn release() -> Result<()> {
     at_rest_and_held()?;

@@ -16,7 +16,7 @@ use crate::native::{elf, write};
 use crate::suites::fixture;
 
 /// A memory disk with an ext4 file system, mounted read-only at `/mnt/NAME`: in use, and at rest.
-fn mounted_disk(name: &str) -> Result<Disk> {
+pub(in crate::suites) fn mounted_disk(name: &str) -> Result<Disk> {
     let disk = fixture::memory_disk(name, 48)?;
     Script::new(
         "mkdir -p /mnt/$N; umount -q /mnt/$N; set -e; \

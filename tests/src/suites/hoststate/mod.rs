@@ -16,6 +16,11 @@ use crate::harness::{audit, db, guard, shell};
 use crate::native::write;
 use crate::suites::{destruction, fixture};
 
+/// Where the controller keeps its state.
+const STATE: &str = "/var/lib/dbguard/state";
+/// Where the suite keeps a copy.
+const KEPT: &str = "/root/state.kept";
+
 /// The cases.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![
@@ -44,8 +49,8 @@ pub fn cases() -> Vec<Case> {
     }
     cases.extend([
         Case::test("controller-restart-stays-held", held::controller_restart).limit(120),
-        Case::test("reboot-comes-back-held", held::reboot).limit(120),
-        Case::test("corrupt-state-is-not-idle", held::corrupt_state).limit(240).once(),
+        Case::test("reboot-comes-back-held", held::reboot).limit(360),
+        Case::test("corrupt-state-is-not-idle", held::corrupt_state).limit(900).once(),
         Case::test("release", held::release).limit(120),
         Case::test("idle-refuses-nothing", idle::refuses_nothing).limit(120),
         Case::test("probes-do-not-arm", idle::probes_do_not_arm).limit(120).once(),
@@ -59,7 +64,7 @@ pub fn cases() -> Vec<Case> {
         Case::clean_up("armed-again", || {
             shell::must(
                 "rm -f /etc/systemd/system/mariadb.service.d/99-no-restart.conf /etc/dbguard/conf.d/9*.toml
-                 systemctl daemon-reload; systemctl restart dbguard",
+                 systemctl daemon-reload; systemctl restart dbguard; dbguard config apply --confirm-host $(uname -n)",
             )?;
             armed()
         }),
@@ -87,8 +92,10 @@ fn mounted() -> Result<bool> {
     Ok(shell::run("findmnt -n /var/lib/mysql")?.succeeded())
 }
 
+pub(super) use idle::mounted_disk;
+
 /// The database runs on its disk.
-fn armed() -> Result<()> {
+pub(super) fn armed() -> Result<()> {
     guard::start_controller()?;
     if !mounted()? {
         shell::must("mount /var/lib/mysql")?;
@@ -106,7 +113,7 @@ fn held() -> Result<()> {
 }
 
 /// The database was stopped and the host released.
-fn idle() -> Result<()> {
+pub(super) fn idle() -> Result<()> {
     guard::start_controller()?;
     if guard::state()? == "idle" {
         return Ok(());
@@ -139,9 +146,20 @@ fn data_is_refused_in(state: &str) -> Result<()> {
     Ok(())
 }
 
-/// The kernel half is gone, as after a reboot: the controller is stopped and the pins removed.
+/// The kernel half is gone and the state file is the host's, as after a reboot. The way there is the
+/// orderly one, the only one there is: the host is released, and what it had remembered put back.
 fn unload() -> Result<()> {
-    shell::must("systemctl stop dbguard.service; rm -r /sys/fs/bpf/dbguard").map(drop)?;
+    shell::must(&format!("cp -a {STATE} {KEPT}"))?;
+    unload_with_state_kept()
+}
+
+/// The same, with the state that was kept before.
+fn unload_with_state_kept() -> Result<()> {
+    guard::start_controller()?;
+    shell::must(&format!(
+        "dbguard release --confirm-host $(uname -n) && systemctl stop dbguard.service && \
+         dbguard unload --confirm-host $(uname -n) && rm -rf {STATE} && cp -a {KEPT} {STATE}"
+    ))?;
     // The kernel lets go of programs in a work item of its own, after the last reference
     // (kernel/bpf/syscall.c `bpf_link_put`); an emulated guest that is busy takes its time.
     let partition = Disk::role("data")?.partition(1)?;

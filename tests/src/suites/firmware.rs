@@ -1,0 +1,174 @@
+//! What decides about the next boot outside the disks: firmware variables and the BMC. The suite
+//! needs a guest with both.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::harness::case::Case;
+use crate::harness::shell::Script;
+use crate::harness::{audit, guard};
+use crate::native::control;
+use crate::suites::fixture;
+
+/// Variables of every script: where firmware variables are, and the GUIDs of the owners of those
+/// that matter (UEFI 2.10, 3.3; <https://systemd.io/BOOT_LOADER_INTERFACE>).
+const VARIABLES: &str = "set -eu
+    V=/sys/firmware/efi/efivars; EFI=8be4df61-93ca-11d2-aa0d-00e098032b8c
+    LOADER=4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+    # A variable with attributes non-volatile, boot and runtime, and two zero bytes.
+    set_variable() { printf '\\7\\0\\0\\0\\0\\0' >$V/$1; }
+    ";
+
+/// An act: the class that its record names, and the script, which must fail.
+struct Act {
+    name: &'static str,
+    op: &'static str,
+    script: &'static str,
+}
+
+const fn variable(name: &'static str, script: &'static str) -> Act {
+    Act {
+        name,
+        op: "firmware",
+        script,
+    }
+}
+
+const fn bmc(name: &'static str, script: &'static str) -> Act {
+    Act {
+        name,
+        op: "bmc",
+        script,
+    }
+}
+
+const ACTS: &[Act] = &[
+    variable("next-boot", "efibootmgr -n 0000"),
+    variable("next-boot-by-hand", "set_variable BootNext-$EFI"),
+    variable("boot-order", "efibootmgr -o 0000"),
+    variable("boot-order-deleted", "efibootmgr -O"),
+    variable("boot-entry-made", "efibootmgr -c -d /dev/disk/by-role/root -p 2 -L installer -l '\\EFI\\debian\\grubx64.efi'"),
+    variable("boot-entry-switched-off", "efibootmgr -A -b 0000"),
+    variable("boot-entry-deleted", "efibootmgr -B -b 0000"),
+    variable("timeout", "efibootmgr -t 5"),
+    variable("one-shot-entry", "set_variable LoaderEntryOneShot-$LOADER"),
+    variable("default-entry", "set_variable LoaderEntryDefault-$LOADER"),
+    variable("firmware-setup", "set_variable OsIndications-$EFI"),
+    variable("factory-reset", "set_variable FactoryResetRequest-8cf2644b-4b0b-428f-9387-6d876050dc67"),
+    // The immutable flag that efivarfs sets (fs/efivarfs/inode.c) goes first.
+    variable("order-removed-by-hand", "chattr -i $V/BootOrder-$EFI; rm -f $V/BootOrder-$EFI; [ ! -e $V/BootOrder-$EFI ]"),
+    variable(
+        "through-another-mount",
+        "mkdir -p /mnt/efivars; mount -t efivarfs efivarfs /mnt/efivars; r=0
+         printf '\\7\\0\\0\\0\\0\\0' >/mnt/efivars/BootNext-$EFI || r=$?; umount /mnt/efivars; exit $r",
+    ),
+    // What a package's script may is about entries and their order.
+    variable(
+        "next-boot-inside-a-package",
+        "P=/root/guest-suite/firmware; rm -rf $P; mkdir -p $P/DEBIAN
+         printf 'Package: guest-firmware\\nVersion: 1\\nArchitecture: all\\nMaintainer: guest <root@db1>\\nDescription: x\\n' >$P/DEBIAN/control
+         printf '#!/bin/sh\\nefibootmgr -n 0000\\n' >$P/DEBIAN/postinst; chmod 755 $P/DEBIAN/postinst
+         dpkg-deb --root-owner-group -b $P $P.deb >/dev/null; r=0; dpkg -i $P.deb || r=$?; dpkg -r guest-firmware; exit $r",
+    ),
+    bmc("boot-device", "ipmitool chassis bootdev pxe"),
+    bmc("boot-parameters", "ipmitool chassis bootparam set bootflag force_pxe"),
+    bmc("power-off", "ipmitool chassis power off"),
+    bmc("power-cycle", "ipmitool chassis power cycle"),
+    bmc("power-reset", "ipmitool chassis power reset"),
+    bmc("power-soft", "ipmitool chassis power soft"),
+    bmc("raw-power-off", "ipmitool raw 0 2 0"),
+    // The same sent on to another controller: Send Message, bridged.
+    bmc("bridged-power-cycle", "ipmitool raw 6 0x34 0 0x20 0 0xe0 0x81 0 2 2"),
+    Act {
+        name: "flash-over-a-protected-disk",
+        op: "remap",
+        script: "modprobe block2mtd; echo /dev/disk/by-role/data >/sys/module/block2mtd/parameters/block2mtd; ls /dev/mtd0",
+    },
+];
+
+/// Work that must go on.
+const WORK: &[(&str, &str)] = &[
+    (
+        "variables-read",
+        "efibootmgr -v >/dev/null; cat $V/BootOrder-$EFI >/dev/null; bootctl --no-pager status >/dev/null",
+    ),
+    (
+        "boot-entry-by-a-package",
+        r"P=/root/guest-suite/entry; rm -rf $P; mkdir -p $P/DEBIAN
+         printf 'Package: guest-entry\nVersion: 1\nArchitecture: all\nMaintainer: guest <root@db1>\nDescription: x\n' >$P/DEBIAN/control
+         cat >$P/DEBIAN/postinst <<'S'
+#!/bin/sh
+efibootmgr -q -c -d $(readlink -f /dev/disk/by-role/root) -p 2 -L packaged -l '\EFI\debian\grubx64.efi'
+S
+         cat >$P/DEBIAN/prerm <<'S'
+#!/bin/sh
+efibootmgr -q -B -b $(efibootmgr | sed -n 's/^Boot\(....\).*packaged.*/\1/p')
+S
+         chmod 755 $P/DEBIAN/postinst $P/DEBIAN/prerm; dpkg-deb --root-owner-group -b $P $P.deb >/dev/null
+         dpkg -i $P.deb; efibootmgr | grep -q packaged; dpkg -r guest-entry; ! efibootmgr | grep packaged",
+    ),
+    (
+        "bmc-read",
+        "ipmitool mc info >/dev/null; ipmitool chassis status >/dev/null; ipmitool sel info >/dev/null; ipmitool raw 6 1 >/dev/null",
+    ),
+    ("bmc-watchdog", "ipmitool mc watchdog get >/dev/null"),
+];
+
+/// The cases.
+pub fn cases() -> Vec<Case> {
+    let mut cases = vec![Case::prepare("prepare", prepare)];
+    cases.extend(ACTS.iter().map(|act| Case::test(act.name, || perform(act))));
+    cases.push(Case::test("power-off-by-ioctl", power_off_by_ioctl));
+    cases.extend(WORK.iter().map(|(name, script)| {
+        Case::test(*name, || {
+            let mark = audit::mark();
+            run(script)?;
+            audit::nothing_refused(mark)
+        })
+    }));
+    cases
+}
+
+fn prepare() -> Result<()> {
+    guard::must_be_armed()?;
+    fixture::load_modules()?;
+    crate::acts::prepare_scratch()?;
+    run(
+        "[ -e $V/BootOrder-$EFI ] || { echo no firmware variables; exit 1; }
+         modprobe ipmi_si; modprobe ipmi_devintf; udevadm settle
+         [ -e /dev/ipmi0 ] || { echo no BMC; exit 1; }",
+    )
+}
+
+fn run(script: &str) -> Result<()> {
+    Script::new(&format!("{VARIABLES}{script}"))
+        .must()
+        .map(drop)
+}
+
+/// All variables with what is in them, and what the BMC was told.
+fn state() -> Result<String> {
+    Script::new(&format!(
+        "{VARIABLES}cd $V; sha256sum -- *; ipmitool chassis bootparam get 5; ipmitool chassis power status"
+    ))
+    .must()
+}
+
+fn perform(act: &Act) -> Result<()> {
+    let (before, mark) = (state()?, audit::mark());
+    let outcome = run(act.script);
+    let after = state()?;
+    ensure!(after == before, "it was EFFECTIVE: {before}\n{after}");
+    let Err(error) = outcome else {
+        bail!("it was not refused")
+    };
+    audit::wait_refusal(mark, &[], &[act.op])
+        .map(drop)
+        .with_context(|| format!("{error:#}"))
+}
+
+/// Without a tool, through the driver's own interface.
+fn power_off_by_ioctl() -> Result<()> {
+    let mark = audit::mark();
+    ensure!(control::ipmi(0, 2, &[0]).is_err(), "it was not refused");
+    audit::wait_refusal(mark, &[], &["bmc"]).map(drop)
+}

@@ -1,0 +1,201 @@
+//! Where the running database's data is mounted: nobody covers it, moves it or takes it away under
+//! the server. Other mount namespaces do as they like, and once the server has ended, so does the
+//! host.
+
+use anyhow::{Context, Result, ensure};
+
+use super::legitimate::{Work, work};
+use crate::harness::case::Case;
+use crate::harness::disk::until;
+use crate::harness::shell::{self, Script};
+use crate::harness::{audit, db, guard};
+
+/// Functions that the scripts share: the system calls of the newer mount API.
+const NEW_API: &str = r#"
+newapi() { python3 - "$@" <<'PY'
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    result = libc.syscall(number, *arguments)
+    if result < 0: sys.exit(os.strerror(ctypes.get_errno()))
+    return result
+what, source, target = sys.argv[1], sys.argv[2].encode(), sys.argv[3].encode()
+if what == 'clone': fd = call(428, -100, source, 1)
+elif what == 'move': fd = call(428, -100, source, 0)
+else:
+    fs = call(430, source, 0); call(431, fs, 6, None, None, 0); fd = call(432, fs, 0, 0)
+call(429, fd, b'', -100, target, 4)
+PY
+}
+"#;
+
+/// Acts that are refused: name and script. `$D` is the data directory, on a file system of its own;
+/// `$UP` the directory above it. On a directory of no importance each does what it says.
+const ACTS: &[(&str, &str)] = &[
+    ("lazy-umount", "umount -l $D"),
+    (
+        "lazy-umount-by-system-call",
+        "python3 -c 'import ctypes,sys; sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 2) != 0)' $D",
+    ),
+    ("covered-by-tmpfs", "mount -t tmpfs none $D"),
+    (
+        "covered-by-bind",
+        "mkdir -p /mnt/empty; mount --bind /mnt/empty $D",
+    ),
+    (
+        "covered-above",
+        "mkdir -p /mnt/empty; mount --bind /mnt/empty $UP",
+    ),
+    ("covered-above-by-tmpfs", "mount -t tmpfs none $UP"),
+    ("covered-by-new-mount", "newapi new tmpfs $D"),
+    (
+        "covered-by-new-clone",
+        "mkdir -p /mnt/empty; newapi clone /mnt/empty $D",
+    ),
+    (
+        "covered-by-relative-path",
+        "cd $UP; mount -t tmpfs none ./$(basename $D)",
+    ),
+    ("moved", "mkdir -p /mnt/away; mount --move $D /mnt/away"),
+    (
+        "moved-by-new-call",
+        "mkdir -p /mnt/away; newapi move $D /mnt/away",
+    ),
+];
+
+/// What is allowed while the server runs.
+const WORK: &[Work] = &[
+    work("data-bound-elsewhere", 60, "mkdir -p /mnt/see; mount --bind $D /mnt/see; [ -e /mnt/see/ibdata1 ]; umount /mnt/see; newapi clone $D /mnt/see; [ -e /mnt/see/ibdata1 ]; umount /mnt/see"),
+    work("remounted", 60, "mount -o remount,rw $D; mount -o remount,rw,noatime $D"),
+    work("other-mounts", 60, "mkdir -p /mnt/other /mnt/elsewhere; mount -t tmpfs none /mnt/other; mount -t tmpfs none /mnt/other; umount -l /mnt/other; umount /mnt/other; newapi new tmpfs /mnt/other; umount -f /mnt/other"),
+    work(
+        "private-mount-moved",
+        60,
+        "mkdir -p /mnt/p; mount -t tmpfs none /mnt/p; mount --make-private /mnt/p; mkdir /mnt/p/a /mnt/p/b; mount -t tmpfs none /mnt/p/a; mount --move /mnt/p/a /mnt/p/b; umount /mnt/p/b; umount /mnt/p",
+    ),
+    work("own-namespace", 60, "unshare -m sh -c 'mount -t tmpfs none $D && mount -t tmpfs none $UP && umount -l $UP && umount -l $D && umount -l $D'; [ -e $D/ibdata1 ]"),
+    work(
+        "container-pivots",
+        90,
+        "R=/root/guest-suite/container; unshare -m sh -ec 'mount --bind $0 $0; mount --bind $1 $0/root; cd $0; mkdir -p old; pivot_root . old; /bin/busybox umount -l /old; /bin/busybox ls /root/ibdata1' $R $D",
+    ),
+    work("nspawn", 90, "systemd-nspawn -q --register=no --keep-unit -D /root/guest-suite/container --bind=$D:/root --tmpfs=/tmp /bin/busybox ls /root/ibdata1"),
+    work(
+        "confined-unit",
+        90,
+        "systemd-run -q --wait -p TemporaryFileSystem=$UP -p ProtectSystem=strict -p PrivateTmp=yes -p PrivateDevices=yes -p ProtectHome=yes -p ReadOnlyPaths=/etc sh -c '[ ! -e $D/ibdata1 ]' 2>&1
+         systemd-run -q --wait -p BindPaths=/mnt:$D -p PrivateMounts=yes true 2>&1",
+    ),
+    work("plain-umount-says-busy", 60, "umount $D && exit 1; true; mountpoint -q $D"),
+    work("propagation", 60, "unshare -m true; mount --make-shared /; findmnt $D >/dev/null"),
+];
+
+/// The cases.
+pub fn cases() -> Vec<Case> {
+    let mut cases = vec![Case::prepare("prepare", || {
+        guard::must_be_armed_or_off()?;
+        crate::acts::prepare_scratch()?;
+        shell::must(crate::acts::container::MAKE_ROOT)?;
+        db::prepare()
+    })];
+    for (name, text) in ACTS {
+        cases.push(Case::test(*name, || attempt(text)).limit(100));
+    }
+    cases.push(Case::test("root-lazily-unmounted", || {
+        refused("umount -l /")
+    }));
+    // The kernel half is given the path as text, and cannot know what it is relative to.
+    cases.push(Case::test("moved-by-relative-path", || {
+        refused("mkdir -p /mnt/away; cd $UP; python3 -c 'import ctypes,sys; sys.exit(ctypes.CDLL(None).mount(sys.argv[1].encode(), b\"/mnt/away\", None, 8192, None) != 0)' $(basename $D)")
+    }));
+    cases.push(Case::test("root-pivoted", || {
+        refused("mkdir -p /mnt/root; mount -t tmpfs none /mnt/root; mkdir /mnt/root/old; pivot_root /mnt/root /mnt/root/old; r=$?; umount /mnt/root; exit $r")
+    }));
+    cases.push(Case::test("data-directory-renamed", || {
+        refused("mv $UP /var/lib-old")
+    }));
+    for piece in WORK {
+        let case = Case::test(piece.name, move || perform(piece)).limit(piece.limit + 40);
+        cases.push(case.once());
+    }
+    cases.push(Case::test("failover", failover).limit(200));
+    cases
+}
+
+const DATA: (&str, &str) = ("/var/lib/mysql", "/var/lib");
+const FREE: (&str, &str) = ("/mnt/free/lib/data", "/mnt/free/lib");
+
+fn script<'a>(text: &'a str, (data, above): (&str, &str)) -> Script<'a> {
+    Script::new(text).with("D", data).with("UP", above)
+}
+
+fn mounts() -> Result<String> {
+    shell::must("findmnt -rno TARGET,SOURCE,FSROOT,FSTYPE; stat -c %i /var/lib /var/lib/mysql /")
+}
+
+/// On a directory of no importance the act changes the mounts; on the data directory it is refused.
+fn attempt(text: &str) -> Result<()> {
+    let text = format!("{NEW_API}{text}");
+    // A mount below a private one, because a mount below a shared one cannot be moved at all.
+    let make = "umount -lq /mnt/free; mkdir -p /mnt/free; mount -t tmpfs none /mnt/free && mount --make-private /mnt/free
+        mkdir -p /mnt/free/lib/data && mount -t tmpfs none /mnt/free/lib/data";
+    shell::must(make)?;
+    let before = mounts()?;
+    let output = script(&text, FREE).run()?;
+    let after = mounts()?;
+    shell::must("umount -lq /mnt/away /mnt/free; true")?;
+    ensure!(
+        output.succeeded() && after != before,
+        "elsewhere it changes nothing, so it proves nothing: {:?} {}",
+        output.code,
+        output.tail()
+    );
+    refused(&text)
+}
+
+/// The act is refused, and all mounts and the server are what they were.
+fn refused(text: &str) -> Result<()> {
+    guard::must_be_on()?;
+    let (before, mark) = (mounts()?, audit::mark());
+    let output = script(text, DATA).run()?;
+    let after = mounts()?;
+    ensure!(
+        before == after,
+        "the mounts have CHANGED:\n{before}\n{after}"
+    );
+    ensure!(
+        !output.succeeded(),
+        "it claims to have succeeded: {}",
+        output.tail()
+    );
+    ensure!(db::answers(), "the server does not answer");
+    audit::wait_refusal(mark, &[], &["detach"]).map(drop)
+}
+
+fn perform(piece: &Work) -> Result<()> {
+    let mark = audit::mark();
+    let text = format!("set -eu\nexport D UP\n{NEW_API}{}", piece.script);
+    script(&text, DATA).limit(piece.limit).must()?;
+    ensure!(db::answers(), "the server does not answer");
+    audit::nothing_refused(mark)
+}
+
+/// The server ends in order; its data is mounted elsewhere, its place covered, and put back.
+fn failover() -> Result<()> {
+    let rows = db::checksum()?;
+    let mark = audit::mark();
+    db::stop()?;
+    // Until the controller has heard of it.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    Script::new(
+        "set -e; S=$(findmnt -no SOURCE $D); umount $D; mkdir -p /mnt/standby; mount $S /mnt/standby; [ -e /mnt/standby/ibdata1 ]
+         umount -l /mnt/standby; mount -t tmpfs none $D; umount $D; mv $D $D.aside; mv $D.aside $D; mount $S $D",
+    )
+    .with("D", DATA.0)
+    .must()?;
+    db::start()?;
+    until(std::time::Duration::from_secs(20), || Ok(db::answers()))
+        .context("the server is back")?;
+    ensure!(db::checksum()? == rows, "the rows have CHANGED");
+    audit::nothing_refused(mark)
+}
