@@ -1,5 +1,7 @@
-//! BPF programs on every hook of dbguard's that return at once. What a guarded host costs above
-//! them is dbguard's own.
+//! BPF programs on every hook that dbguard has all the time, which return at once. What a guarded
+//! host costs above them is dbguard's own.
+//!
+//! A hook of the security modules has one for each route; the section says which one it is for.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 /// On any other target there is nothing to run.
@@ -8,47 +10,69 @@ fn main() {}
 
 #[cfg(target_arch = "bpf")]
 mod programs {
-    use aya_ebpf::macros::{btf_tracepoint, fentry, lsm};
-    use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext};
+    use core::ffi::c_void;
 
-    #[lsm(hook = "file_open")]
-    fn file_open(_: LsmContext) -> i32 {
-        0
+    macro_rules! empty {
+        ($($name:ident $section:expr,)+) => {
+            $(
+                #[unsafe(no_mangle)]
+                #[unsafe(link_section = $section)]
+                extern "C" fn $name(_: *mut c_void) -> i32 {
+                    0
+                }
+            )+
+        };
     }
 
-    #[lsm(hook = "file_ioctl")]
-    fn file_ioctl(_: LsmContext) -> i32 {
-        0
+    macro_rules! security {
+        ($($on_lsm:ident $on_fmod_ret:ident $hook:literal,)+) => {
+            $(
+                empty! {
+                    $on_lsm concat!("lsm/", $hook),
+                    $on_fmod_ret concat!("fmod_ret/security_", $hook),
+                }
+            )+
+        };
     }
 
-    #[lsm(hook = "file_ioctl_compat")]
-    fn file_ioctl_compat(_: LsmContext) -> i32 {
-        0
+    security! {
+        file_open r_file_open "file_open",
+        file_ioctl r_file_ioctl "file_ioctl",
+        file_ioctl_compat r_file_ioctl_compat "file_ioctl_compat",
+        uring_cmd r_uring_cmd "uring_cmd",
+        inode_create r_inode_create "inode_create",
+        inode_mkdir r_inode_mkdir "inode_mkdir",
+        inode_mknod r_inode_mknod "inode_mknod",
+        inode_symlink r_inode_symlink "inode_symlink",
+        inode_link r_inode_link "inode_link",
+        inode_unlink r_inode_unlink "inode_unlink",
+        inode_rmdir r_inode_rmdir "inode_rmdir",
+        inode_rename r_inode_rename "inode_rename",
+        bpf r_bpf "bpf",
+        ptrace_access_check r_ptrace_access_check "ptrace_access_check",
+        task_kill r_task_kill "task_kill",
+        path_truncate r_path_truncate "path_truncate",
+        sb_mount r_sb_mount "sb_mount",
+        move_mount r_move_mount "move_mount",
+        sb_umount r_sb_umount "sb_umount",
+        sb_pivotroot r_sb_pivotroot "sb_pivotroot",
+        capable r_capable "capable",
+        locked_down r_locked_down "locked_down",
     }
 
-    #[lsm(hook = "uring_cmd")]
-    fn uring_cmd(_: LsmContext) -> i32 {
-        0
+    empty! {
+        sched_process_exec "tp_btf/sched_process_exec",
+        sched_process_fork "tp_btf/sched_process_fork",
+        sched_process_exit "tp_btf/sched_process_exit",
+        bdev_add "fentry/bdev_add",
+        bprm_check "fentry/security_bprm_check",
     }
 
-    #[btf_tracepoint(function = "sched_process_exec")]
-    fn sched_process_exec(_: BtfTracePointContext) -> i32 {
-        0
-    }
-
-    #[btf_tracepoint(function = "sched_process_fork")]
-    fn sched_process_fork(_: BtfTracePointContext) -> i32 {
-        0
-    }
-
-    #[btf_tracepoint(function = "sched_process_exit")]
-    fn sched_process_exit(_: BtfTracePointContext) -> i32 {
-        0
-    }
-
-    #[fentry(function = "bdev_add")]
-    fn bdev_add(_: FEntryContext) -> i32 {
-        0
+    /// The cgroup device program: 1 is "go on".
+    #[unsafe(no_mangle)]
+    #[unsafe(link_section = "cgroup/dev")]
+    extern "C" fn device(_: *mut c_void) -> i32 {
+        1
     }
 
     #[panic_handler]

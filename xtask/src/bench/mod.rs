@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::guest::{Guard, Guest, Script};
+use crate::guest::{Guard, Guest, Route, Script};
 use crate::image::kernel::Kernel;
 use crate::image::root::Db;
 use crate::setup::{self, Need, bpf};
+use crate::test::matrix::{self, Configuration};
 use crate::{build, cmd, paths};
 use report::{Costs, Report, Rest};
 
@@ -31,6 +32,9 @@ pub struct Options {
     /// Kernel series, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "6.1,6.12")]
     kernels: Vec<Kernel>,
+    /// Routes, separated by commas; by default every route that the kernel has
+    #[arg(long, value_delimiter = ',')]
+    routes: Vec<Route>,
     /// Perform the same acts guarded by nothing, by the kernel's own switch, by an AppArmor profile,
     /// and by dbguard, and count
     #[arg(long)]
@@ -55,9 +59,11 @@ pub fn run(options: &Options) -> Result<u8> {
         return Ok(worst);
     }
     let mut kept = true;
-    for kernel in &options.kernels {
-        let report = measure(*kernel)?;
-        kept &= report.kept();
+    for one in matrix::all() {
+        let asked_for = options.routes.is_empty() || options.routes.contains(&one.route);
+        if options.kernels.contains(&one.kernel) && asked_for {
+            kept &= measure(one)?.kept();
+        }
     }
     println!(
         "{}",
@@ -70,20 +76,28 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(u8::from(!kept))
 }
 
-/// Measures on one kernel, in two guests one after the other.
-fn measure(kernel: Kernel) -> Result<Report> {
+/// Measures on one kernel and route, in two guests one after the other.
+fn measure(configuration: Configuration) -> Result<Report> {
+    let Configuration { kernel, route } = configuration;
     let mut report = Report::default();
     let empty = fs::read(empty_object())
         .with_context(|| format!("cannot read {}", empty_object().display()))?;
-    let cost = Guest::new(kernel)
-        .icount(true)
-        .file("/usr/local/bench/empty.bpf.o", 0o644, empty);
-    eprintln!("bench: kernel {kernel}: counting instructions");
-    boot(cost, "cost.sh", &[&DEVICES.to_string()], &mut report)?;
-    println!("\nLinux {kernel}\n{}", Costs(&report));
-    eprintln!("bench: kernel {kernel}: the controller with {DEVICES} devices");
+    let cost = Guest::new(kernel).route(route).icount(true).file(
+        "/usr/local/bench/empty.bpf.o",
+        0o644,
+        empty,
+    );
+    eprintln!("bench: {configuration}: counting instructions");
     boot(
-        Guest::new(kernel),
+        cost,
+        "cost.sh",
+        &[&DEVICES.to_string(), &route.to_string()],
+        &mut report,
+    )?;
+    println!("\nLinux {configuration}\n{}", Costs(&report));
+    eprintln!("bench: {configuration}: the controller with {DEVICES} devices");
+    boot(
+        Guest::new(kernel).route(route),
         "controller.sh",
         &[&DEVICES.to_string(), &IDLE.to_string()],
         &mut report,

@@ -12,6 +12,7 @@ const CONFIGURATIONS: [&str; 3] = ["bare", "empty", "dbguard"];
 /// are not listed are shown and have no bar.
 const BARS: &[(&str, f64)] = &[
     ("open+close", 30.0),
+    ("open-to-write+close", 30.0),
     // No hook of ours is on these: what is left is the error of measurement.
     ("read", 2.0),
     ("write", 2.0),
@@ -141,11 +142,11 @@ impl fmt::Display for Costs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<16}{:>11}{:>11}{:>11}{:>14}{:>13}",
+            "{:<21}{:>11}{:>11}{:>11}{:>14}{:>13}",
             "instructions", "bare", "empty", "dbguard", "above empty", "above bare"
         )?;
         for (operation, costs) in &self.0.costs {
-            write!(f, "{operation:<16}")?;
+            write!(f, "{operation:<21}")?;
             for configuration in CONFIGURATIONS {
                 match costs.get(configuration) {
                     Some(cost) => write!(f, "{cost:>11.0}")?,
@@ -197,6 +198,8 @@ mod tests {
     const GOOD: &[&str] = &[
         "@cost empty open+close 1000.0 1001.0",
         "@cost dbguard open+close 1029.5 1031.0",
+        "@cost empty open-to-write+close 1000.0 1001.0",
+        "@cost dbguard open-to-write+close 1029.5 1031.0",
         "@cost empty read 5.0 5.0",
         "@cost dbguard read 5.0 5.0",
         "@cost empty write 5.0 5.0",

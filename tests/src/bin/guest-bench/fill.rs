@@ -23,7 +23,8 @@ pub fn run(count: u32) -> Result<()> {
         .context("DEVICES is not a hash map")?;
     let entry = DeviceEntry {
         class: DeviceClass::Protected as u32,
-        flags: device_flag::IN_USE,
+        // The controller keeps what it takes for the kernel half's own.
+        flags: device_flag::IN_USE | device_flag::INHERITED,
         disk_seq: 0,
         partitions: 0,
     };

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: guest-bench measure CONFIGURATION
-       guest-bench with-empty OBJECT CONFIGURATION
+       guest-bench with-empty OBJECT ROUTE CONFIGURATION
        guest-bench fill COUNT";
 
 fn main() -> ExitCode {
@@ -30,8 +30,8 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<()> {
     match args {
         ["measure", configuration] => measure(configuration),
-        ["with-empty", object, configuration] => {
-            let attached = empty::attach(object)?;
+        ["with-empty", object, route, configuration] => {
+            let attached = empty::attach(object, route)?;
             eprintln!(
                 "guest-bench: empty programs on {}",
                 attached.hooks().join(", ")

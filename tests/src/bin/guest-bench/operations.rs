@@ -15,6 +15,10 @@ const DISK: &str = "/dev/disk/by-role/data";
 const FILE: &str = "/var/tmp/guest-bench";
 /// One in memory, where `fsync` waits for no disk.
 const MEMORY_FILE: &str = "/run/guest-bench";
+/// One that comes and goes.
+const SCRATCH: &str = "/var/tmp/guest-bench-scratch";
+/// Names of one that is renamed.
+const RENAMED: [&str; 2] = ["/var/tmp/guest-bench-a", "/var/tmp/guest-bench-b"];
 /// What a page of a database would be at the least.
 const BYTES: usize = 4096;
 
@@ -54,6 +58,7 @@ pub fn all() -> Result<Vec<Operation>> {
         .write(true)
         .open(FILE)
         .context("the file")?;
+    File::create(RENAMED[0]).with_context(|| format!("cannot make {}", RENAMED[0]))?;
     let writer = file.try_clone().context("the file")?;
     let memory = File::create(MEMORY_FILE).with_context(|| format!("cannot make {MEMORY_FILE}"))?;
     let terminal = terminal()?;
@@ -62,6 +67,18 @@ pub fn all() -> Result<Vec<Operation>> {
     Ok(vec![
         Operation::new("open+close", 200, || {
             File::open(FILE).map(drop).context("open")
+        }),
+        Operation::new("open-to-write+close", 200, || {
+            let file = OpenOptions::new().write(true).open(FILE);
+            file.map(drop).context("open")
+        }),
+        Operation::new("create+unlink", 100, || {
+            File::create(SCRATCH).context("create")?;
+            fs::remove_file(SCRATCH).context("unlink")
+        }),
+        Operation::new("rename", 100, || {
+            fs::rename(RENAMED[0], RENAMED[1]).context("there")?;
+            fs::rename(RENAMED[1], RENAMED[0]).context("and back")
         }),
         Operation::new("stat", 400, || fs::metadata(FILE).map(drop).context("stat")),
         Operation::new("read", 400, move || {
