@@ -26,7 +26,6 @@ for _ in $(seq 100); do
 	[ -z "$(ls /sys/fs/bpf/dbguard/links/*/on_demand)" ] && break
 	sleep 0.2
 done
-"$bench" fill "$devices"
 # Only a guard that refuses is worth measuring.
 if { : >/dev/disk/by-role/data; } 2>/dev/null; then
 	echo "@refuses no"
