@@ -24,27 +24,24 @@ pub struct Doing {
 /// Something is mounted over what the path leads to; `None` where nothing of interest is.
 #[inline(always)]
 pub fn cover(path: Path) -> Option<Doing> {
-    let at = path.dentry();
-    match places::directory(at) {
-        PlaceKind::None => None,
-        place => Some(Doing {
-            act: FileAct::MountOver,
-            at,
-            what: MountAct::Cover(place),
-        }),
-    }
+    at_place(path, FileAct::MountOver, MountAct::Cover)
 }
 
 /// The file system that the path leads to is made read-only.
 #[inline(always)]
 pub fn read_only(path: Path) -> Option<Doing> {
+    at_place(path, FileAct::ReadOnly, MountAct::ReadOnly)
+}
+
+#[inline(always)]
+fn at_place(path: Path, act: FileAct, what: impl FnOnce(PlaceKind) -> MountAct) -> Option<Doing> {
     let at = path.dentry();
     match places::directory(at) {
         PlaceKind::None => None,
         place => Some(Doing {
-            act: FileAct::ReadOnly,
+            act,
             at,
-            what: MountAct::ReadOnly(place),
+            what: what(place),
         }),
     }
 }

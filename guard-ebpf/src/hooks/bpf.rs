@@ -3,7 +3,6 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::programs::LsmContext;
 use guard_abi::{Hook, own};
 use guard_ebpf::itself;
@@ -29,9 +28,7 @@ extern "C" fn bpf(ctx: *mut c_void) -> i64 {
     } else {
         attr.word(36)
     };
-    // SAFETY: no arguments.
-    let task = AnyTask(unsafe { bpf_get_current_task() } as *const c_void);
-    let Some(object) = task.bpf_object(descriptor, changed.kind) else {
+    let Some(object) = AnyTask::current().bpf_object(descriptor, changed.kind) else {
         return ALLOW;
     };
     // SAFETY: the entry is copied at once.
