@@ -46,7 +46,8 @@ fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
         ["probe"] => println!("{:#?}", probe()),
         ["start"] => println!("{:#?}", Guard::start()?.1),
         ["selftest"] => {
-            let test = Guard::open()?.self_test()?;
+            let guard = Guard::open()?;
+            let test = guard.self_test(&guard.links_intact()?.hooks)?;
             println!("{test:?} passed={}", test.passed());
         }
         ["engine", name] => {

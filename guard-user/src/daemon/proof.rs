@@ -9,8 +9,9 @@ use crate::kernel::{self, HookStatus};
 impl Daemon {
     /// Attacks the canary and looks at the links: enforcement is proved, not assumed.
     pub(super) fn prove(&mut self) {
-        match self.guard.links_intact() {
+        let tested = match self.guard.links_intact() {
             Ok(links) => {
+                let tested = self.guard.self_test(&links.hooks);
                 let holes = links.holes();
                 let problem = (!holes.is_empty()).then(|| {
                     format!(
@@ -22,10 +23,14 @@ impl Daemon {
                 self.report.hooks = links.hooks;
                 self.set_health("links", problem);
                 self.set_health("misses", skipped);
+                tested
             }
-            Err(error) => self.set_health("links", Some(error.to_string())),
-        }
-        match self.guard.self_test() {
+            Err(error) => {
+                self.set_health("links", Some(error.to_string()));
+                Err(error)
+            }
+        };
+        match tested {
             Ok(test) => {
                 let problem = (!test.passed()).then(|| {
                     format!("attacks on the canary were not refused ({}); run: systemctl restart dbguard, and look at sysctl kernel.ftrace_enabled", test.failures().join(", "))

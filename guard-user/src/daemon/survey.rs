@@ -219,7 +219,7 @@ impl Daemon {
         let digest = self.place_facts(&mounts).digest();
         let known = self.places_digest;
         if known.map(|known| known.databases) != Some(digest.databases) {
-            self.set_places();
+            self.find_places(&mounts);
         } else if known != Some(digest) || self.partial_since.is_none() {
             self.change_places(&mounts, digest);
             // Whoever unmounts a device, or takes it out of a group, and uses it again is not to
@@ -238,7 +238,7 @@ impl Daemon {
         };
         let found = places::with_those_in_use(on_disk, self.place_facts(mounts));
         if *told != found {
-            let changed = self.guard.change_places(&told.entries, &found.entries);
+            let changed = self.guard.set_places(Some(&told.entries), &found.entries);
             self.told_places(found, changed.err());
         }
         self.places_digest = Some(digest);
@@ -266,8 +266,11 @@ impl Daemon {
 
     /// Tells the kernel half which files and directories matter, where that has changed.
     pub(super) fn set_places(&mut self) {
-        let mounts = self.mount_table();
-        let facts = self.place_facts(&mounts);
+        self.find_places(&self.mount_table());
+    }
+
+    fn find_places(&mut self, mounts: &MountTable) {
+        let facts = self.place_facts(mounts);
         let digest = facts.digest();
         let on_disk = places::on_disk(facts);
         let found = places::with_those_in_use(&on_disk, facts);
@@ -276,7 +279,7 @@ impl Daemon {
         if self.places.as_ref() == Some(&found) {
             return;
         }
-        let told = self.guard.set_places(&found.entries).err();
+        let told = self.guard.set_places(None, &found.entries).err();
         self.told_places(found, told);
     }
 

@@ -94,6 +94,7 @@ impl Guard {
             ..TaskEntry::default()
         };
         self.maps.tasks.set(&std::process::id(), &task)?;
+        self.set_file_names()?;
         let mut links = Vec::new();
         let io = |source| GuardError::Io {
             what: format!("looking at {}", pin::link_sets().display()),

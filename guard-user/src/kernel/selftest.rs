@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canary::{Attack, Made};
 use super::guard::Guard;
-use super::hooks::{Exercise, HOOKS, HookSpec, Presence, SECOND_LAYER};
+use super::hooks::{Exercise, HOOKS, HookSpec, HookStatus, Presence, SECOND_LAYER};
 use super::problem::Result;
 
 /// How one attack went.
@@ -69,12 +69,12 @@ impl SelfTest {
 
 impl Guard {
     /// Attacks the canary through every hook that can be exercised without harm. Changes nothing,
-    /// makes no event, and needs neither an armed host nor enforce mode.
-    pub fn self_test(&self) -> Result<SelfTest> {
+    /// makes no event, and needs neither an armed host nor enforce mode. `status` is what
+    /// [`Guard::links_intact`] says of each.
+    pub fn self_test(&self, status: &[HookStatus]) -> Result<SelfTest> {
         self.set_canary()?;
-        let status = self.links_intact()?.hooks;
         let absent = |hook: &HookSpec| {
-            let of = |status: &&super::HookStatus| status.name == hook.program;
+            let of = |status: &&HookStatus| status.name == hook.program;
             status.iter().find(of).is_some_and(|hook| !hook.attached)
         };
         let mut hooks = Vec::with_capacity(HOOKS.len());

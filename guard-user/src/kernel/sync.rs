@@ -113,10 +113,8 @@ impl Guard {
         replace(&self.maps.engine_exes, &exes, Order::AddFirst)
     }
 
-    /// Says which files and directories are places: new ones first, then the old are forgotten. Of
-    /// an identity that is given twice the first counts. The names in the kernel's own file
-    /// systems are those of [`guard_abi::NAMED_FILES`].
-    pub fn set_places(&self, wanted: &[(FileId, PlaceEntry)]) -> Result<()> {
+    /// Says what the names in the kernel's own file systems mean: [`guard_abi::NAMED_FILES`].
+    pub(super) fn set_file_names(&self) -> Result<()> {
         let names: Vec<_> = NAMED_FILES
             .iter()
             .map(|file| {
@@ -127,49 +125,25 @@ impl Guard {
                 (FileName::new(file.fs, file.name), rule)
             })
             .collect();
-        replace(&self.maps.file_names, &names, Order::AddFirst)?;
-        let mut seen = HashSet::new();
-        let places: Vec<_> = wanted
-            .iter()
-            .filter(|(id, _)| seen.insert(*id))
-            .copied()
-            .collect();
-        // A place counts only when its file system is looked at, and the other way round.
-        let slots: HashSet<u32> = places
-            .iter()
-            .filter(|(id, _)| id.reserved == 0)
-            .map(|(id, _)| names::superblock_slot(id.dev))
-            .collect();
-        for slot in &slots {
-            self.maps.superblocks.set(slot, &1)?;
-        }
-        let told = replace(&self.maps.places, &places, Order::AddFirst);
-        for slot in 0..names::SUPERBLOCKS_MAX {
-            if !slots.contains(&slot) && self.maps.superblocks.get(&slot)?.unwrap_or(0) != 0 {
-                self.maps.superblocks.set(&slot, &0)?;
-            }
-        }
-        told
+        replace(&self.maps.file_names, &names, Order::AddFirst)
     }
 
-    /// The same where it is known what the table holds: only what differs is touched.
-    pub fn change_places(
+    /// Says which files and directories are places: new ones first, then the old are forgotten. Of
+    /// an identity that is given twice the first counts. `before` is what the table holds where
+    /// that is known; otherwise it is read.
+    pub fn set_places(
         &self,
-        before: &[(FileId, PlaceEntry)],
+        before: Option<&[(FileId, PlaceEntry)]>,
         wanted: &[(FileId, PlaceEntry)],
     ) -> Result<()> {
-        let first_counts = |places: &[(FileId, PlaceEntry)]| -> HashMap<FileId, PlaceEntry> {
-            places.iter().rev().copied().collect()
+        let before = match before {
+            Some(told) => first_counts(told),
+            None => self.maps.places.entries()?.into_iter().collect(),
         };
-        let slots = |places: &[(FileId, PlaceEntry)]| -> HashSet<u32> {
-            let on_disk = places.iter().filter(|(id, _)| id.reserved == 0);
-            on_disk
-                .map(|(id, _)| names::superblock_slot(id.dev))
-                .collect()
-        };
-        let (slots_before, slots_after) = (slots(before), slots(wanted));
-        let (before, wanted) = (first_counts(before), first_counts(wanted));
-        for slot in slots_after.difference(&slots_before) {
+        let wanted = first_counts(wanted);
+        // A place counts only when its file system is looked at, and the other way round.
+        let (slots_before, slots_after) = (superblock_slots(&before), superblock_slots(&wanted));
+        for slot in &slots_after {
             self.maps.superblocks.set(slot, &1)?;
         }
         for (id, place) in &wanted {
@@ -205,6 +179,16 @@ impl Guard {
         replace(&self.maps.verbs, verbs, Order::RemoveFirst)?;
         replace(&self.maps.tools, rules, Order::RemoveFirst)
     }
+}
+
+fn first_counts(places: &[(FileId, PlaceEntry)]) -> HashMap<FileId, PlaceEntry> {
+    places.iter().rev().copied().collect()
+}
+
+/// The slots of the file systems on disk that hold these.
+fn superblock_slots(places: &HashMap<FileId, PlaceEntry>) -> HashSet<u32> {
+    let on_disk = places.keys().filter(|id| id.reserved == 0);
+    on_disk.map(|id| names::superblock_slot(id.dev)).collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
