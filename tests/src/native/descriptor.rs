@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -117,6 +117,13 @@ struct Handle {
 
 /// A read-only descriptor arrives over a socket and is reopened for writing by the receiver.
 pub fn passed(node: &Path) -> Result<()> {
+    let (_sender, socket) = post(&open_read(node)?)?;
+    overwrite(&open(&proc_path(&receive(&socket)?), true, true, 0)?)
+}
+
+/// Sends a copy of a descriptor away: both ends of the socket that it waits in, where it is in no
+/// table. The sending one must live, or the descriptor goes with the queue.
+pub(super) fn post(file: &File) -> Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(
         AddressFamily::UNIX,
         SocketType::DGRAM,
@@ -124,8 +131,7 @@ pub fn passed(node: &Path) -> Result<()> {
         None,
     )
     .context("socketpair")?;
-    let reader = open_read(node)?;
-    let fds = [std::os::fd::AsFd::as_fd(&reader)];
+    let fds = [file.as_fd()];
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut room);
     control.push(SendAncillaryMessage::ScmRights(&fds));
@@ -136,13 +142,16 @@ pub fn passed(node: &Path) -> Result<()> {
         SendFlags::empty(),
     )
     .context("sendmsg")?;
-    drop(reader);
+    Ok((ours, theirs))
+}
 
+/// Takes the descriptor that waits in a socket.
+pub(super) fn receive(socket: &OwnedFd) -> Result<File> {
     let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut room);
     let mut byte = [0_u8; 1];
     recvmsg(
-        &theirs,
+        socket,
         &mut [IoSliceMut::new(&mut byte)],
         &mut control,
         RecvFlags::CMSG_CLOEXEC,
@@ -152,7 +161,7 @@ pub fn passed(node: &Path) -> Result<()> {
         if let RecvAncillaryMessage::ScmRights(mut fds) = message
             && let Some(fd) = fds.next()
         {
-            return overwrite(&open(&proc_path(&fd), true, true, 0)?);
+            return Ok(File::from(fd));
         }
     }
     bail!("no descriptor arrived")

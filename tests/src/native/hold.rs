@@ -5,9 +5,8 @@
 //! `refused ERRNO REASON`. It ends with its input.
 
 use std::fs::File;
-use std::io::{BufRead, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::io::BufRead;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,14 +15,10 @@ use std::ptr;
 use std::sync::mpsc;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use io_uring::{IoUring, opcode, types};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-};
 
-use super::{MARKER, check, ioctl, open, scsi, write};
+use super::{MARKER, check, descriptor, ioctl, open, scsi, write};
 use crate::harness::run::say;
 use crate::harness::snapshot::Aligned;
 
@@ -163,56 +158,15 @@ fn executed(node: &Path) -> Result<Attempt> {
 
 /// The descriptor is in no table: it waits in a socket.
 fn in_flight(node: &Path) -> Result<Attempt> {
-    let (ours, theirs) = socketpair(
-        AddressFamily::UNIX,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .context("socketpair")?;
-    let file = open(node, true, true, 0)?;
-    let fds = [file.as_fd()];
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut room);
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(
-        &ours,
-        &[IoSlice::new(b"x")],
-        &mut control,
-        SendFlags::empty(),
-    )
-    .context("sendmsg")?;
-    drop(file);
+    let (sender, socket) = descriptor::post(&open(node, true, true, 0)?)?;
     let mut arrived: Option<File> = None;
     Ok(Box::new(move || {
-        // The other end must live, or the descriptor goes with the queue.
-        let _sender = &ours;
+        let _sender = &sender;
         if arrived.is_none() {
-            arrived = Some(receive(&theirs)?);
+            arrived = Some(descriptor::receive(&socket)?);
         }
         arrived.as_ref().map_or(Ok(()), overwrite)
     }))
-}
-
-fn receive(socket: &OwnedFd) -> Result<File> {
-    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut room);
-    let mut byte = [0_u8; 1];
-    recvmsg(
-        socket,
-        &mut [IoSliceMut::new(&mut byte)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )
-    .context("recvmsg")?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut fds) = message
-            && let Some(fd) = fds.next()
-        {
-            return Ok(File::from(fd));
-        }
-    }
-    bail!("no descriptor arrived")
 }
 
 /// The descriptor is in the table of one thread alone.
