@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::case::Skip;
+
 /// Where the guard keeps its records.
 pub const LOG: &str = "/var/log/dbguard/audit.jsonl";
 
@@ -187,6 +189,17 @@ pub fn refusals_after_quiet(mark: Mark, quiet: Duration) -> Result<Vec<Record>> 
         .into_iter()
         .filter(|record| record.is_refusal_since(mark))
         .collect())
+}
+
+/// Legitimate work: must have succeeded, and nothing may have been refused since `mark`. Where it
+/// failed, the message says what was refused meanwhile: tools are often silent about why.
+pub fn allowed<T>(mark: Mark, outcome: Result<T>) -> Result<T> {
+    let refused = nothing_refused(mark);
+    match (outcome, refused) {
+        (Err(failed), Err(refused)) if !failed.is::<Skip>() => Err(failed.context(refused)),
+        (outcome, Ok(())) | (outcome @ Err(_), _) => outcome,
+        (Ok(_), Err(refused)) => Err(refused),
+    }
 }
 
 /// Fails when anything was refused since `mark`.

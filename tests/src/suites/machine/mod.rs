@@ -150,6 +150,6 @@ fn perform(act: &Act) -> Result<()> {
 /// Done, and nothing refused.
 fn quiet(work: impl FnOnce() -> Result<()>) -> Result<()> {
     let mark = audit::mark();
-    work()?;
-    audit::nothing_refused(mark)
+    let outcome = work();
+    audit::allowed(mark, outcome)
 }
