@@ -19,6 +19,7 @@ pub const MAKERS: &[Act] = &[
         "luksFormat",
         "echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 $DEV -",
     )
+    .everywhere()
     .limit(60),
     Act::shell(
         "mdadm-create",
@@ -33,7 +34,8 @@ pub const MAKERS: &[Act] = &[
         "make-bcache --wipe-bcache -B $DEV; r=$?; udevadm settle; sleep 0.5; \
          for s in /sys/block/bcache*/bcache/stop; do [ ! -e $s ] || echo 1 >$s; done; sleep 1; \
          udevadm settle; exit $r",
-    ),
+    )
+    .everywhere(),
     Act::shell("wipefs-erase", "wipefs -a $DEV").effect(Effect::Succeeds),
     Act::shell("wipefs-offset", "wipefs --force --offset 0x438 $DEV").effect(Effect::Succeeds),
 ];

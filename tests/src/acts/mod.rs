@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::harness::case::Breadth;
 use crate::harness::disk::{self, Disk, Passthrough};
 use crate::harness::shell::Script;
 
@@ -160,6 +161,8 @@ pub struct Act {
     pub refusal: Refusal,
     /// The refusal may be on another device than the target: on the one laid over it.
     pub elsewhere: bool,
+    /// Tried on every configuration, even where its list is not: the only one of its row.
+    pub everywhere: bool,
     /// How long it may take, in seconds.
     pub limit: u64,
 }
@@ -188,6 +191,7 @@ impl Act {
             effect: Effect::Bytes,
             refusal: Refusal::Denied,
             elsewhere: false,
+            everywhere: false,
             limit: 30,
         }
     }
@@ -220,6 +224,22 @@ impl Act {
         self
     }
 
+    /// The same, tried on every configuration.
+    #[must_use]
+    pub const fn everywhere(mut self) -> Self {
+        self.everywhere = true;
+        self
+    }
+
+    /// On how many configurations it is tried as one of a list.
+    pub fn breadth(&self, list: Breadth) -> Breadth {
+        if self.everywhere {
+            Breadth::Every
+        } else {
+            list
+        }
+    }
+
     /// The same with more time, in seconds.
     #[must_use]
     pub const fn limit(mut self, seconds: u64) -> Self {
@@ -227,12 +247,16 @@ impl Act {
         self
     }
 
-    /// Performs it. An error is a refusal, by whomever.
+    /// Performs it. An error is a refusal, by whomever; a [`Skip`](crate::harness::case::Skip) says
+    /// that the kernel has no such way.
     pub fn perform(&self, target: &Target) -> Result<()> {
         match self.how {
             How::Node(act) => act(&target.disk.node),
             How::Target(act) => act(target),
             How::Shell(text) => {
+                if text.contains("$NG") {
+                    nvme::generic(target)?;
+                }
                 let mut script = Script::new(text).limit(self.limit);
                 for (name, value) in target.variables() {
                     script = script.with(name, value);

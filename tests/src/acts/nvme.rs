@@ -4,12 +4,17 @@
 use anyhow::{Context, Result};
 
 use super::{Act, Effect, Refusal, Target};
+use crate::harness::case::skip;
 use crate::native::{compat, nvme, uring};
 
 /// One of them is what the guard names.
 const OPS: &[&str] = &["passthrough"];
 
-fn generic(target: &Target) -> Result<&std::path::Path> {
+pub(super) fn generic(target: &Target) -> Result<&std::path::Path> {
+    // From 5.13 on (drivers/nvme/host/core.c `nvme_cdev_add`).
+    if !std::path::Path::new("/sys/class/nvme-generic").exists() {
+        return Err(skip("this kernel has no generic NVMe nodes"));
+    }
     target
         .pass
         .generic

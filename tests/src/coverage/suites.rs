@@ -1,6 +1,6 @@
 //! The suites' cases as the table names them.
 
-use crate::harness::case::Stage;
+use crate::harness::case::{Breadth, Stage};
 use crate::suites;
 
 /// What a suite's cases are.
@@ -72,6 +72,8 @@ pub struct Test {
     pub suite: &'static str,
     /// Its name in the suite.
     pub name: String,
+    /// On how many configurations it runs.
+    pub breadth: Breadth,
 }
 
 impl Test {
@@ -111,6 +113,7 @@ pub fn tests() -> Vec<Test> {
                 tests.push(Test {
                     suite: suite.name,
                     name: case.name,
+                    breadth: case.breadth,
                 });
             }
         }

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::harness::case::Breadth;
 use guard_abi::{Decision, Hook, MACHINE_DEFAULTS, Op};
 
 /// `DBGUARD_WRITE_COVERAGE=1` writes the document instead of comparing it.
@@ -51,6 +52,27 @@ fn every_test_named_exists() {
         .into_iter()
         .filter(|(_, pattern)| !tests.iter().any(|test| test.is_meant_by(pattern)))
         .map(|(id, pattern)| format!("{id}: no test is meant by `{pattern}`"))
+        .collect();
+    none(&faults);
+}
+
+/// A hook may work on one kernel and route and not on another: each row that is tested at all is
+/// tested on each of them, each piece of work done on each.
+#[test]
+fn every_row_is_tried_on_every_configuration() {
+    let tests = tests();
+    let of_rows = rows().map(|row| (row.id, row.tests));
+    let of_work = WORK.iter().map(|work| (work.id, work.tests));
+    let faults: Vec<String> = of_rows
+        .chain(of_work)
+        .filter(|(_, patterns)| !patterns.is_empty())
+        .filter(|(_, patterns)| {
+            !tests.iter().any(|test| {
+                test.breadth == Breadth::Every
+                    && patterns.iter().any(|pattern| test.is_meant_by(pattern))
+            })
+        })
+        .map(|(id, patterns)| format!("{id}: each runs once: {}", patterns.join(" ")))
         .collect();
     none(&faults);
 }
@@ -255,6 +277,7 @@ fn patterns_mean_what_they_say() {
     let test = |suite, name: &str| Test {
         suite,
         name: name.to_owned(),
+        breadth: Breadth::Every,
     };
     assert_eq!(test("destruction-scsi", "free-dd").act(), Some("dd"));
     assert_eq!(test("destruction-array", "md-dd").act(), Some("dd"));

@@ -116,6 +116,14 @@ impl fmt::Display for Skip {
 
 impl std::error::Error for Skip {}
 
+/// The outcome of an act that may not exist here: the skip becomes the case's.
+pub fn unless_skipped<T>(outcome: anyhow::Result<T>) -> anyhow::Result<anyhow::Result<T>> {
+    match outcome {
+        Err(error) if error.is::<Skip>() => Err(error),
+        outcome => Ok(outcome),
+    }
+}
+
 /// An error that makes the case a skip with this exact reason.
 pub fn skip(reason: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Skip(reason.into()))

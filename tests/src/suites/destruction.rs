@@ -10,7 +10,7 @@ use crate::acts::{
     self, Act, Effect, Refusal, Target, block, container, content, nvme, scsi, stacked,
 };
 use crate::harness::audit;
-use crate::harness::case::{Breadth, Case};
+use crate::harness::case::{Breadth, Case, unless_skipped};
 use crate::harness::disk::Disk;
 use crate::harness::image::{self, Image};
 use crate::harness::snapshot::{Snapshot, Sums};
@@ -315,6 +315,7 @@ pub fn guarded(act: &Act, target: &Target) -> Result<()> {
     };
     let mark = audit::mark();
     let outcome = act.perform(target);
+    let outcome = unless_skipped(outcome)?;
     if let Err(error) = &outcome
         && format!("{error:#}").contains("MISSING TOOL")
     {

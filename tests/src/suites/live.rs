@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::fixture::Shared;
 use crate::acts::{self, Act, Refusal, Target, block, content, nvme, stacked};
-use crate::harness::case::{Breadth, Case};
+use crate::harness::case::{Breadth, Case, unless_skipped};
 use crate::harness::disk::Disk;
 use crate::harness::snapshot::{Snapshot, open_direct};
 use crate::harness::{audit, db, guard, shell};
@@ -83,7 +83,7 @@ pub fn cases() -> Vec<Case> {
     for (list, breadth) in part {
         for act in list {
             let find = || Target::partition(&Disk::role("data")?, 1);
-            cases.push(case("partition", act, find, shared.clone()).breadth(breadth));
+            cases.push(case("partition", act, find, shared.clone()).breadth(act.breadth(breadth)));
         }
     }
     cases.push(answers("partition-database-answers", shared.clone()));
@@ -117,7 +117,7 @@ fn case(
             target.devices()?
         };
         let mark = audit::mark();
-        let outcome = act.perform(&target);
+        let outcome = unless_skipped(act.perform(&target))?;
         unchanged(&before)?;
         let text = match &outcome {
             Ok(()) => String::from("it succeeded"),
