@@ -33,6 +33,46 @@ pub struct Object {
     pub driver: Driver,
 }
 
+impl Object {
+    /// Protected for nothing but claims that the kernel holds on it.
+    #[inline(always)]
+    pub const fn is_free_without_claims(self) -> bool {
+        matches!(self.class, DeviceClass::Protected) && self.flags & device_flag::CLAIMED != 0
+    }
+
+    /// What such a device is when its last claim is gone: free, perhaps on a drive that is not.
+    #[must_use]
+    #[inline(always)]
+    pub const fn without_claims(self) -> Self {
+        Self {
+            class: DeviceClass::Free,
+            flags: device_flag::DISK_PROTECTED,
+            ..self
+        }
+    }
+}
+
+/// Claims on a device and on the disk that it is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimsLeft {
+    /// On the device.
+    pub device: i32,
+    /// On the whole disk and its partitions.
+    pub disk: i32,
+}
+
+/// Claims that are left when one on a device is given up, from `bd_holders` of the device and of its
+/// disk before that. Each claim counts once on its device and once on the disk, so twice where the
+/// two are the same (block/bdev.c `bd_finish_claiming`).
+#[inline(always)]
+pub const fn claims_left(is_disk: bool, device: i32, disk: i32) -> ClaimsLeft {
+    let own = if is_disk { 2 } else { 1 };
+    ClaimsLeft {
+        device: device.wrapping_sub(own),
+        disk: disk.wrapping_sub(own),
+    }
+}
+
 /// Drivers that lay a device over others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {

@@ -12,6 +12,7 @@ use guard_ebpf::decide::{self, Access, Act, Driver, Object, Subject, Verdict};
 use guard_ebpf::told::Judge;
 
 use crate::arguments::{self, Sent};
+use crate::claims;
 use crate::emit::{self, Facts};
 use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT};
 use crate::maps::{ARM, CHAR_MAJORS, DEVICES, POLICY, TASKS};
@@ -147,15 +148,18 @@ impl Target {
             None => (DeviceClass::Unknown, 0, u64::MAX),
             Some(entry) => (class(entry.class), entry.flags, entry.partitions),
         };
-        let passthrough = node.passthrough;
+        let mut object = Object {
+            class,
+            flags,
+            passthrough: node.passthrough,
+            driver: driver(node, policy),
+        };
+        if object.is_free_without_claims() && node.is_block() && claims::are_gone(node.key.dev) {
+            object = object.without_claims();
+        }
         Self {
             key: node.key,
-            object: Object {
-                class,
-                flags,
-                passthrough,
-                driver: driver(node, policy),
-            },
+            object,
             partitions,
         }
     }

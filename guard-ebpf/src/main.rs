@@ -6,6 +6,7 @@
 //! | `fork` | tracepoint `sched_process_fork` | hands both on to children |
 //! | `exit` | tracepoint `sched_process_exit` | forgets processes, tells of databases that ended |
 //! | `bdev_add` | entry of `bdev_add` | a device number begins a new life; partitions of free disks are free |
+//! | `bd_prepare_to_claim`, `bd_abort_claiming`, `bd_end_claim`, `blkdev_put` | entries of these functions | a device that was merely in use is free with its last claim |
 //! | `file_open` | LSM `file_open` | devices opened for writing |
 //! | `file_ioctl`, `file_ioctl_compat` | LSM, the same names | commands to devices |
 //! | `uring_cmd` | LSM `uring_cmd` | commands to devices through `io_uring` |
@@ -40,6 +41,8 @@ macro_rules! diag {
 mod arguments;
 #[cfg(target_arch = "bpf")]
 mod argv;
+#[cfg(target_arch = "bpf")]
+mod claims;
 #[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]

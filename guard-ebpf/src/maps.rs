@@ -52,6 +52,8 @@ pub mod unlisted {
 pub static DEVICES: HashMap<DeviceKey, DeviceEntry, { sizes::DEVICES_MAX as usize }> =
     HashMap::new();
 #[btf_map]
+pub static UNCLAIMED: HashMap<u32, u64, { sizes::UNCLAIMED_MAX as usize }> = HashMap::new();
+#[btf_map]
 pub static CHAR_MAJORS: Array<u32, { sizes::CHAR_MAJORS_MAX as usize }> = Array::new();
 #[btf_map]
 pub static TASKS: HashMap<u32, TaskEntry, { sizes::TASKS_MAX as usize }> = HashMap::new();

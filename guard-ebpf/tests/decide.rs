@@ -6,7 +6,9 @@ use guard_abi::{
     tool_grant,
 };
 use guard_ebpf::command::Command;
-use guard_ebpf::decide::{Access, Act, Driver, Object, Subject, Verdict, decide, is_plainly_free};
+use guard_ebpf::decide::{
+    Access, Act, Driver, Object, Subject, Verdict, claims_left, decide, is_plainly_free,
+};
 
 /// Each grant with the flag it holds for.
 const PAIRS: [(u32, u32); 6] = [
@@ -428,4 +430,53 @@ fn boot_sectors_are_written_where_they_are_alone() {
         let without = decide(Subject::default(), object, Act::Open(access)).decision;
         assert_eq!(elsewhere, without);
     }
+}
+
+#[test]
+fn a_device_that_was_merely_in_use_is_free_without_claims() {
+    for class in DeviceClass::ALL {
+        for flags in [
+            0,
+            device_flag::CLAIMED,
+            device_flag::CLAIMED | device_flag::IN_USE,
+        ] {
+            let object = Object {
+                class: *class,
+                flags,
+                passthrough: PassthroughKind::None,
+                driver: Driver::Other,
+            };
+            let expected = *class == DeviceClass::Protected && flags != 0;
+            assert_eq!(object.is_free_without_claims(), expected, "{object:?}");
+        }
+    }
+    let held = Object {
+        class: DeviceClass::Protected,
+        flags: device_flag::CLAIMED | device_flag::IN_USE | device_flag::EXT_MOUNTED,
+        passthrough: PassthroughKind::None,
+        driver: Driver::Md,
+    };
+    // A command for the whole drive may reach what the controller has not said is free.
+    let left = held.without_claims();
+    assert_eq!(
+        (left.class, left.flags, left.driver),
+        (DeviceClass::Free, device_flag::DISK_PROTECTED, Driver::Md)
+    );
+}
+
+#[test]
+fn claims_are_counted_as_the_block_layer_counts_them() {
+    // Device and disk: each claim on a partition counts on both, one on the disk twice on itself.
+    let left = |is_disk, device, disk| {
+        let left = claims_left(is_disk, device, disk);
+        (left.device, left.disk)
+    };
+    assert_eq!(left(false, 1, 1), (0, 0));
+    assert_eq!(left(false, 1, 2), (0, 1));
+    assert_eq!(left(false, 2, 2), (1, 1));
+    assert_eq!(left(true, 2, 2), (0, 0));
+    assert_eq!(left(true, 4, 4), (2, 2));
+    // Nothing to give up: no count is zero by that.
+    assert_eq!(left(false, 0, 0), (-1, -1));
+    assert_eq!(left(true, 1, 1), (-1, -1));
 }

@@ -115,6 +115,10 @@ pub mod device_flag {
     pub const PREEN: u32 = 1 << 11;
     /// Holds a swap area.
     pub const SWAP: u32 = 1 << 12;
+    /// Protected for nothing but claims (mounts, swap, running arrays and mappings over it) that the
+    /// kernel holds on the block device itself (`bd_holders`): free from the moment the last one is
+    /// given up, whether or not the controller has seen it, see [`crate::maps::UNCLAIMED`].
+    pub const CLAIMED: u32 = 1 << 14;
     /// A disk below the root or boot file system, or a partition of a type that boots: boot
     /// sectors are written there.
     pub const BOOT_DISK: u32 = 1 << 20;

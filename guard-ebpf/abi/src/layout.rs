@@ -58,6 +58,7 @@ const _: () = {
         flag::CRITICAL_DATA,
         flag::IN_USE,
         flag::LVM_PV,
+        flag::CLAIMED,
         flag::MD_MEMBER,
         flag::EXT_MOUNTED,
         flag::DB_RAW,

@@ -74,6 +74,11 @@ members! {
     BLOCK_DEVICE_BD_DISK: "block_device"."bd_disk" Optional,
     BLOCK_DEVICE_BD_DEV: "block_device"."bd_dev" Optional,
     GENDISK_PART0: "gendisk"."part0" Optional,
+    BLOCK_DEVICE_BD_HOLDERS: "block_device"."bd_holders" Optional,
+    // from 6.5 on
+    BLOCK_DEVICE_BD_HOLDER_OPS: "block_device"."bd_holder_ops" Optional,
+    // up to 5.10; there `part0` is no block device
+    BLOCK_DEVICE_BD_CONTAINS: "block_device"."bd_contains" Optional,
     // include/linux/sched.h
     TASK_MM: "task_struct"."mm" Required,
     TASK_TGID: "task_struct"."tgid" Required,

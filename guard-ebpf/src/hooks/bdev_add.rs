@@ -11,7 +11,7 @@ use guard_abi::{ArmWord, DeviceClass, DeviceEntry, DeviceKey, dev, device_flag};
 
 use crate::emit;
 use crate::kernel::BlockDevice;
-use crate::maps::DEVICES;
+use crate::maps::{DEVICES, UNCLAIMED};
 
 /// `void bdev_add(struct block_device *bdev, dev_t dev)`
 #[unsafe(no_mangle)]
@@ -23,6 +23,7 @@ extern "C" fn bdev_add(ctx: *mut c_void) -> i64 {
     // The entry first, the generation second: whoever reads the new generation and scans again
     // finds the device; whoever has scanned before finds the generation changed.
     let _ = DEVICES.remove(DeviceKey::block(number));
+    let _ = UNCLAIMED.remove(number);
     if begins_free(device, number) {
         let entry = DeviceEntry {
             class: DeviceClass::Free as u32,
@@ -41,7 +42,7 @@ extern "C" fn bdev_add(ctx: *mut c_void) -> i64 {
 /// array, whose members are judged one by one (`judge::new_member`).
 #[inline(always)]
 fn begins_free(device: BlockDevice, number: u32) -> bool {
-    let Some(disk) = device.disk_dev() else {
+    let Some(disk) = device.whole().and_then(BlockDevice::dev) else {
         return false;
     };
     // The number of a whole disk is set by the function that begins here.

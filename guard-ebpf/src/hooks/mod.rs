@@ -1,6 +1,10 @@
 //! One hook a file.
 
+mod bd_abort_claiming;
+mod bd_end_claim;
+mod bd_prepare_to_claim;
 mod bdev_add;
+mod blkdev_put;
 mod bpf;
 mod bprm_check;
 mod capable;

@@ -185,18 +185,45 @@ impl UringCmd {
 }
 
 impl BlockDevice {
-    /// dev_t of the whole disk: `bdev->bd_disk->part0->bd_dev`.
+    /// The whole disk: `bdev->bd_contains`, from 5.11 on `bdev->bd_disk->part0`.
     #[inline(always)]
-    pub fn disk_dev(self) -> Option<u32> {
-        if offset(&at::BLOCK_DEVICE_BD_DISK) == ABSENT
-            || offset(&at::GENDISK_PART0) == ABSENT
-            || offset(&at::BLOCK_DEVICE_BD_DEV) == ABSENT
-        {
+    pub fn whole(self) -> Option<Self> {
+        if offset(&at::BLOCK_DEVICE_BD_CONTAINS) != ABSENT {
+            return Some(Self(direct(self.0, &at::BLOCK_DEVICE_BD_CONTAINS)));
+        }
+        if offset(&at::BLOCK_DEVICE_BD_DISK) == ABSENT || offset(&at::GENDISK_PART0) == ABSENT {
             return None;
         }
         let disk: *const c_void = direct(self.0, &at::BLOCK_DEVICE_BD_DISK);
-        let whole: *const c_void = direct(disk, &at::GENDISK_PART0);
-        Some(direct(whole, &at::BLOCK_DEVICE_BD_DEV))
+        Some(Self(direct(disk, &at::GENDISK_PART0)))
+    }
+
+    /// Whether [`whole`](Self::whole) works for a device that nobody has open.
+    #[inline(always)]
+    pub fn is_told_of_its_disk() -> bool {
+        offset(&at::BLOCK_DEVICE_BD_CONTAINS) == ABSENT
+    }
+
+    /// Whether an open claims by `FMODE_EXCL`, and not by naming its holder: the operations of
+    /// holders came with that (6.5).
+    #[inline(always)]
+    pub fn is_claimed_by_mode() -> bool {
+        offset(&at::BLOCK_DEVICE_BD_HOLDER_OPS) == ABSENT
+    }
+
+    /// `bdev->bd_dev`.
+    #[inline(always)]
+    pub fn dev(self) -> Option<u32> {
+        (offset(&at::BLOCK_DEVICE_BD_DEV) != ABSENT)
+            .then(|| direct(self.0, &at::BLOCK_DEVICE_BD_DEV))
+    }
+
+    /// `bdev->bd_holders`: claims on it. Of a whole disk, those on its partitions count too, and its
+    /// own count twice (block/bdev.c `bd_finish_claiming`).
+    #[inline(always)]
+    pub fn holders(self) -> Option<i32> {
+        (offset(&at::BLOCK_DEVICE_BD_HOLDERS) != ABSENT)
+            .then(|| direct(self.0, &at::BLOCK_DEVICE_BD_HOLDERS))
     }
 }
 

@@ -95,6 +95,8 @@ pointer_types! {
     VfsMount
     /// `struct dentry *` as a number; probed loads alone.
     AnyDentry
+    /// Who claims a block device, `void *`: a file, a super block, an array …; probed loads alone.
+    AnyHolder
     /// `struct task_struct *` as a number; probed loads alone.
     AnyTask
 }

@@ -9,7 +9,9 @@ use guard_abi::members::ABSENT;
 use guard_abi::{BpfObject, BpfObjectKind, ExeId};
 
 use super::offsets as at;
-use super::{AnyDentry, AnyTask, VfsMount, offset, probed, probed_pointer};
+use super::{
+    AnyDentry, AnyHolder, AnyTask, S_IFBLK, S_IFMT, VfsMount, offset, probed, probed_pointer,
+};
 
 /// `loginuid`, `sessionid` where the kernel has no audit: "not set".
 const NOT_SET: u32 = u32::MAX;
@@ -31,6 +33,19 @@ impl AnyDentry {
     #[inline(always)]
     pub fn parent(self) -> Self {
         Self(probed_pointer(self.0, &at::DENTRY_D_PARENT))
+    }
+}
+
+impl AnyHolder {
+    /// Whether it is the file of a program that opens this block device: block/fops.c `blkdev_open`
+    /// (before 5.11 fs/block_dev.c) claims a device with the file itself. Of anything else, what
+    /// stands at these places leads to no number of the same device.
+    #[inline(always)]
+    pub fn is_open_file_of(self, number: u32) -> bool {
+        let inode = probed_pointer(self.0, &at::FILE_F_INODE);
+        let mode: u16 = probed(inode, &at::INODE_I_MODE);
+        let device: u32 = probed(inode, &at::INODE_I_RDEV);
+        mode & S_IFMT == S_IFBLK && device == number
     }
 }
 

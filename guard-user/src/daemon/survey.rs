@@ -74,10 +74,12 @@ impl Daemon {
     fn try_survey(&mut self) -> Result<bool, SurveyError> {
         let mut generation = self.guard.arm_word(ArmWord::DeviceGen)?;
         for _ in 1..ATTEMPTS {
+            let begun = monotonic_ns();
             let classification = self.judge()?;
             let after = self.guard.arm_word(ArmWord::DeviceGen)?;
             if after == generation {
                 self.tell_kernel(classification)?;
+                self.guard.forget_unclaimed(begun)?;
                 return Ok(self.guard.arm_word(ArmWord::DeviceGen)? != generation);
             }
             generation = after;
@@ -392,6 +394,13 @@ impl Daemon {
         }
         Ok(())
     }
+}
+
+/// The clock of `bpf_ktime_get_ns`.
+fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// dev_t, kernel form, of a path to a block device.

@@ -8,7 +8,7 @@ use guard_abi::{
     PassthroughKind, Policy, TaskEntry, maps as names,
 };
 
-use super::hooks::{Attach, HOOKS, HookSpec, HookStatus, Presence};
+use super::hooks::{Attach, EITHER, HOOKS, HookSpec, HookStatus, Presence};
 use super::maps::Maps;
 use super::problem::{GuardError, Problem, ProblemKind, Result, StartError};
 use super::rings::EventRing;
@@ -267,5 +267,13 @@ pub(super) fn set_status(set: &Path) -> Vec<HookStatus> {
             misses: link.and_then(|link| bpf::recursion_misses(link.as_fd()).ok().flatten()),
         }
     };
-    HOOKS.iter().map(status).collect()
+    let mut hooks: Vec<HookStatus> = HOOKS.iter().map(status).collect();
+    let (one, other) = EITHER;
+    let is_attached = |name: &str| hooks.iter().any(|hook| hook.name == name && hook.attached);
+    let (one, other) = (
+        is_attached(one).then_some(other),
+        is_attached(other).then_some(one),
+    );
+    hooks.retain(|hook| hook.attached || ![one, other].contains(&Some(hook.name.as_str())));
+    hooks
 }

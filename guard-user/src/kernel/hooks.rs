@@ -115,6 +115,23 @@ const fn entry_hook(name: &'static str, opens: &'static str) -> HookSpec {
     }
 }
 
+/// A function that is called when a block device is claimed, or a claim given up. Which ones there
+/// are depends on the kernel.
+const fn claim_hook(function: &'static str) -> HookSpec {
+    HookSpec {
+        program: function,
+        target: function,
+        attach: Attach::Function,
+        presence: Presence::Convenience,
+        opens: "nothing; a device that has left use is refused until the controller has seen it",
+        covered_by: "the controller, which follows mounts, swap areas, arrays and mappings",
+        exercise: LEARNS,
+    }
+}
+
+/// Where a claim is given up: each kernel has the one function or the other.
+pub(super) const EITHER: (&str, &str) = ("bd_end_claim", "blkdev_put");
+
 /// The program of the second layer.
 pub const SECOND_LAYER: &str = "device";
 
@@ -166,6 +183,10 @@ pub const HOOKS: &[HookSpec] = &[
         covered_by: "the controller, which hears of devices by uevents",
         exercise: LEARNS,
     },
+    claim_hook("bd_prepare_to_claim"),
+    claim_hook("bd_abort_claiming"),
+    claim_hook("bd_end_claim"),
+    claim_hook("blkdev_put"),
     HookSpec {
         program: SECOND_LAYER,
         target: "__cgroup_bpf_check_dev_permission",

@@ -116,6 +116,7 @@ impl<K, V> AsFd for Map<K, V> {
 #[derive(Debug)]
 pub(super) struct Maps {
     pub devices: Map<DeviceKey, DeviceEntry>,
+    pub unclaimed: Map<u32, u64>,
     pub char_majors: Map<u32, u32>,
     pub tasks: Map<u32, TaskEntry>,
     pub engine_names: Map<EngineName, u32>,
@@ -137,6 +138,7 @@ impl Maps {
     pub(super) fn open() -> Result<Self> {
         Ok(Self {
             devices: Map::open(names::DEVICES)?,
+            unclaimed: Map::open(names::UNCLAIMED)?,
             char_majors: Map::open(names::CHAR_MAJORS)?,
             tasks: Map::open(names::TASKS)?,
             engine_names: Map::open(names::ENGINE_NAMES)?,

@@ -77,6 +77,19 @@ impl Guard {
         Ok(report)
     }
 
+    /// Takes out of `UNCLAIMED` what was written before this moment (`CLOCK_MONOTONIC`, ns): the
+    /// entries of `DEVICES` say by now what has become of those devices.
+    pub fn forget_unclaimed(&self, before: u64) -> Result<()> {
+        let map = &self.maps.unclaimed;
+        for (dev, since) in map.entries()? {
+            // dev_t 0 stands for no device.
+            if dev != 0 && since < before {
+                map.remove(&dev)?;
+            }
+        }
+        Ok(())
+    }
+
     /// After deletions have made room: the entries that found none.
     fn retry_for_room(
         &self,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::format_push_string, reason = "descriptions are short")]
 
+mod claims;
 mod databases;
 mod laws;
 mod lvm;

@@ -65,6 +65,10 @@ mod programs {
         sched_process_fork "tp_btf/sched_process_fork",
         sched_process_exit "tp_btf/sched_process_exit",
         bdev_add "fentry/bdev_add",
+        bd_prepare_to_claim "fentry/bd_prepare_to_claim",
+        bd_abort_claiming "fentry/bd_abort_claiming",
+        bd_end_claim "fentry/bd_end_claim",
+        blkdev_put "fentry/blkdev_put",
         bprm_check "fentry/security_bprm_check",
     }
 

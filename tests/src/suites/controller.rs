@@ -45,6 +45,7 @@ pub fn cases() -> Vec<Case> {
         }),
         Case::test("stopped", stopped).limit(120),
         Case::test("frozen-controller-and-a-new-disk", frozen).limit(120),
+        Case::test("frozen-controller-and-devices-that-leave-use", leaving).limit(240),
         Case::test("restarts", restarts).limit(180).once(),
         Case::clean_up("controller-runs", || {
             shell::must(
@@ -240,6 +241,88 @@ fn frozen() -> Result<()> {
     guard::wait_free(&disk.node).context("once the controller looks again")?;
     write::pwrite(&disk.node).context("writing to the disk once it is known to be free")?;
     fixture::drop_memory_disk("newcomer")
+}
+
+/// Disks of [`leaving`]: variable, name, MiB.
+const LEAVING: [(&str, &str, u32); 6] = [
+    ("A", "leave-a", 48),
+    ("B", "leave-b", 48),
+    ("C", "leave-c", 48),
+    ("D", "leave-d", 48),
+    ("E", "leave-e", 48),
+    ("F", "leave-f", 48),
+];
+
+/// Takes them into use: mounted itself and by a partition, in an array, swapped to, below a mapping.
+const INTO_USE: &str = "set -eu
+    modprobe raid1
+    printf 'label: gpt\nsize=32MiB\n' | sfdisk -q $B; udevadm settle; B1=$(lsblk -nrpo NAME $B | tail -1)
+    mkdir -p /mnt/leave-a /mnt/leave-b /mnt/leave-m /mnt/leave-f
+    mkfs.ext4 -q -F $A; mount $A /mnt/leave-a
+    mkfs.ext4 -q -F $B1; mount $B1 /mnt/leave-b
+    mdadm -q --create /dev/md/leave --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any --assume-clean $C $D </dev/null
+    udevadm settle; mkfs.ext4 -q -F /dev/md/leave; mount /dev/md/leave /mnt/leave-m
+    mkswap -q -f $E; swapon $E
+    dmsetup create leave --table \"0 $(blockdev --getsz $F) linear $F 0\"; udevadm settle
+    mkfs.ext4 -q -F /dev/mapper/leave; mount /dev/mapper/leave /mnt/leave-f";
+
+/// What people do next, each command straight after the other, while nobody classifies anything.
+const OUT_OF_USE: &str = "set -eu
+    wipes() { dd if=/dev/zero of=$1 bs=4096 count=1 conv=notrunc status=none 2>/dev/null; }
+    for d in $A $B $C $D $E $F; do ! wipes $d || { echo \"$d was written to in use\"; exit 1; }; done
+    umount /mnt/leave-a; mount $A /mnt/leave-a
+    ! wipes $A || { echo 'written to after it was mounted again'; exit 1; }
+    umount /mnt/leave-a; wipefs -qa $A; mkfs.ext4 -q -F $A
+    umount /mnt/leave-b; wipefs -qa $(lsblk -nrpo NAME $B | tail -1); sfdisk -q --delete $B; wipefs -qa $B
+    umount /mnt/leave-m; mdadm -q --stop /dev/md/leave; mdadm --zero-superblock $C $D
+    swapoff $E; mkfs.ext4 -q -F $E
+    umount /mnt/leave-f; dmsetup remove leave; wipes $F
+    mkswap -q -f $A; swapon $A
+    ! wipes $A || { echo 'written to after it was swapped to'; exit 1; }";
+
+/// `swapoff` opens what it is given for writing, and may do so where the controller has seen swap.
+const IN_THE_END: &str =
+    "for i in $(seq 50); do swapoff $A 2>/dev/null && exit; sleep 0.2; done; swapoff $A";
+
+/// A device that was merely in use is free with its last claim, and protected again with the next:
+/// the kernel half knows, whatever the controller does. Scripts do not wait between two commands.
+fn leaving() -> Result<()> {
+    let disks = LEAVING
+        .iter()
+        .map(|(variable, name, mib)| Ok((*variable, fixture::memory_disk(name, *mib)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let script = |text: &'static str| {
+        disks.iter().fold(
+            shell::Script::new(text).limit(90),
+            |script, (variable, disk)| script.with(variable, disk.path()),
+        )
+    };
+    for (_, disk) in &disks {
+        guard::wait_free(&disk.node)?;
+    }
+    script(INTO_USE).must()?;
+    for (_, disk) in &disks {
+        guard::wait_guarded(&disk.node)?;
+    }
+    let pid = guard::controller_pid()?;
+    ensure!(pid != 0, "the controller does not run");
+    shell::must("systemctl kill --kill-whom=main -s STOP dbguard.service")?;
+    let result = script(OUT_OF_USE).must();
+    let still = guard::controller_pid();
+    shell::must(&format!("kill -CONT {pid}"))?;
+    result?;
+    ensure!(
+        still? == pid,
+        "the frozen controller was replaced meanwhile"
+    );
+    script(IN_THE_END).must()?;
+    for (_, disk) in &disks {
+        guard::wait_free(&disk.node)?;
+    }
+    for (_, name, _) in LEAVING {
+        fixture::drop_memory_disk(name)?;
+    }
+    Ok(())
 }
 
 fn restarts() -> Result<()> {

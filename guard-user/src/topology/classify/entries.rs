@@ -10,6 +10,7 @@ use super::super::lvm::{dm_name, is_pool_metadata, split_dm_name};
 use super::super::memory::{Memory, Scope, identify};
 use super::super::reasons::Why;
 use super::Classified;
+use super::claims;
 use super::explain::Explainer;
 use super::inactive;
 use super::kinds::lvm;
@@ -24,10 +25,14 @@ pub(super) fn all(
 ) -> Vec<Classified> {
     let mut devices = Vec::with_capacity(inventory.devices.len() + inventory.nodes.len());
     let boot_disks = boot_disks(inventory, seeds);
-    for index in 0..inventory.devices.len() {
+    let claimed = claims::hold_all(inventory, seeds, marks);
+    for (index, claimed) in claimed.into_iter().enumerate() {
         let mut device = block(inventory, seeds, marks, reasons, index);
         if device.class() == DeviceClass::Protected {
             device.entry.flags |= boot_flags(inventory.device(index), boot_disks.contains(&index));
+            if claimed {
+                device.entry.flags |= device_flag::CLAIMED;
+            }
         }
         devices.push(device);
     }

@@ -5,6 +5,7 @@
 //! Every rule only ever adds a mark, so the order of devices and uses has no influence, and one
 //! more use never takes protection away.
 
+mod claims;
 mod entries;
 mod explain;
 mod inactive;

@@ -1,6 +1,6 @@
 //! Where protection starts: what is used, what is remembered, what is not understood.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::inventory::{Inventory, Kind};
@@ -18,6 +18,9 @@ pub(super) struct Seeds {
     pub(super) marks: Vec<(u32, u16, Why)>,
     /// Devices with a mounted file system of their own, and whether it is a writable ext2/3/4.
     pub(super) mounted: HashMap<u32, bool>,
+    /// Devices with a mount or swap area for which the kernel may hold no claim on them: the device
+    /// is merely what the mount names as its source.
+    pub(super) not_claimed: HashSet<u32>,
     /// Things in use that do not tell what they lie on: what, and the signature of its members.
     pub(super) opaque: Vec<(&'static str, Signature)>,
     pub(super) problems: Vec<String>,
@@ -48,7 +51,11 @@ fn from_mounts(inventory: &Inventory, uses: &Uses, seeds: &mut Seeds) {
         let why = Why::Mount {
             point: mount.point.to_string_lossy().into(),
         };
+        let claims = is_claimed(inventory, &mount.location);
         for index in roots_of(inventory, &mount.location, seeds) {
+            if !claims {
+                seeds.not_claimed.insert(index);
+            }
             seeds.marks.push((
                 index,
                 mark::CONTENT | mark::DIRECT | mark::USED,
@@ -66,7 +73,11 @@ fn from_mounts(inventory: &Inventory, uses: &Uses, seeds: &mut Seeds) {
             continue;
         };
         let own = if swap.is_file { 0 } else { mark::SWAP };
+        let claims = is_claimed(inventory, location);
         for index in roots_of(inventory, location, seeds) {
+            if !claims {
+                seeds.not_claimed.insert(index);
+            }
             let bits = mark::CONTENT | mark::DIRECT | mark::USED | own;
             seeds.marks.push((index, bits, Why::Swap));
         }
@@ -144,6 +155,13 @@ pub(super) fn roots_of(inventory: &Inventory, location: &Location, seeds: &mut S
         }
         _ => named,
     }
+}
+
+/// The kernel's file system, or the swap area, has its devices open exclusively (block/bdev.c
+/// `bd_prepare_to_claim` by fs/super.c `get_tree_bdev`, mm/swapfile.c `claim_swapfile`, fs/btrfs/
+/// volumes.c `btrfs_open_one_device`). A program behind FUSE that has a device open has not.
+fn is_claimed(inventory: &Inventory, location: &Location) -> bool {
+    inventory.index_of_dev(location.dev).is_some() || location.fs_type == "btrfs"
 }
 
 /// All members of the btrfs that one of the named devices belongs to; of every btrfs where the

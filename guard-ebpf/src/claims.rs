@@ -1,0 +1,82 @@
+//! Claims on block devices: who has one open exclusively, the kernel for a mount, a swap area, an
+//! array or a mapping among them.
+//!
+//! A device that is protected merely because it is in use ([`device_flag::CLAIMED`]) is free when
+//! its last claim is gone. The controller sees that too, some milliseconds later, and on a busy host
+//! much later; `umount X && mkfs X` in a script does not wait for it.
+//!
+//! [`device_flag::CLAIMED`]: guard_abi::device_flag::CLAIMED
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use guard_ebpf::decide::claims_left;
+
+use crate::kernel::{AnyHolder, BlockDevice};
+use crate::maps::UNCLAIMED;
+
+/// No device has this number. Its entry says that claims are seen: without that, nothing would take
+/// out a device that is claimed again.
+const SEEN: u32 = 0;
+
+/// Somebody is about to claim the device.
+#[inline(always)]
+pub fn claimed(device: BlockDevice, disk: Option<BlockDevice>, holder: AnyHolder) {
+    let Some(number) = device.dev() else { return };
+    // A program's own exclusive open is no use that protects: `mkfs` and its like open so, and send
+    // commands through the file.
+    if holder.is_open_file_of(number) {
+        return;
+    }
+    let _ = UNCLAIMED.remove(number);
+    if let Some(number) = disk.and_then(BlockDevice::dev) {
+        let _ = UNCLAIMED.remove(number);
+    }
+    note(SEEN);
+}
+
+/// A claim on the device is about to be given up.
+#[inline(always)]
+pub fn given_up(device: BlockDevice) {
+    // SAFETY: the entry is not looked into.
+    if unsafe { UNCLAIMED.get(SEEN) }.is_none() {
+        return;
+    }
+    let Some(whole) = device.whole() else { return };
+    let (Some(number), Some(disk)) = (device.dev(), whole.dev()) else {
+        return;
+    };
+    let (Some(own), Some(all)) = (device.holders(), whole.holders()) else {
+        return;
+    };
+    let left = claims_left(number == disk, own, all);
+    if left.device == 0 && number != SEEN {
+        note(number);
+    }
+    if left.disk == 0 && disk != number && disk != SEEN {
+        note(disk);
+    }
+}
+
+/// A claim that was announced is not made after all.
+#[inline(always)]
+pub fn not_made(device: BlockDevice) {
+    if let (Some(number), Some(0)) = (device.dev(), device.holders())
+        && number != SEEN
+    {
+        note(number);
+    }
+}
+
+/// Whether the device's last claim was given up, and none made since that protects.
+#[inline(always)]
+pub fn are_gone(number: u32) -> bool {
+    // SAFETY: the entry is not looked into.
+    unsafe { UNCLAIMED.get(number) }.is_some()
+}
+
+#[inline(always)]
+fn note(number: u32) {
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // Full: the controller sees it.
+    let _ = UNCLAIMED.insert(number, now, 0);
+}
