@@ -90,8 +90,8 @@ fn show(kernel: Kernel) -> Result<u8> {
         println!("{proof}");
     }
     println!(
-        "\nNot shown, because this version does not refuse it: the restart itself, kexec, and changes\n\
-         to firmware boot entries. The script stopped before its restart because its own steps failed."
+        "\nNot shown: a forced restart, kexec and changes to firmware boot entries, which are refused too\n\
+         (docs/coverage.md). The script stopped before its restart because its own steps failed."
     );
     let failed = proofs.iter().filter(|proof| !proof.holds).count();
     let seconds = started.elapsed().as_secs();
