@@ -16,6 +16,12 @@ pub fn boot_ns() -> u64 {
     nanos(ClockId::Boottime)
 }
 
+/// Nanoseconds of CLOCK_MONOTONIC: since boot without suspend, the clock of `bpf_ktime_get_ns` and
+/// of sd_notify(3).
+pub fn monotonic_ns() -> u64 {
+    nanos(ClockId::Monotonic)
+}
+
 /// Nanoseconds since 1970-01-01T00:00:00Z.
 pub fn wall_ns() -> u64 {
     nanos(ClockId::Realtime)

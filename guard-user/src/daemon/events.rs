@@ -124,10 +124,9 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
 
 /// sd_notify(3): RELOADING=1 comes with the monotonic time.
 fn reloading() -> String {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     format!(
         "RELOADING=1\nMONOTONIC_USEC={}",
-        now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+        crate::audit::time::monotonic_ns() / 1_000
     )
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use guard_abi::{ArmWord, DeviceEntry, DeviceKey, Engine, Policy, TaskEntry};
 
 use super::{Daemon, WARNING, log};
+use crate::audit::time;
 use crate::host;
 use crate::kernel;
 use crate::places;
@@ -74,7 +75,7 @@ impl Daemon {
     fn try_survey(&mut self) -> Result<bool, SurveyError> {
         let mut generation = self.guard.arm_word(ArmWord::DeviceGen)?;
         for _ in 1..ATTEMPTS {
-            let begun = monotonic_ns();
+            let begun = time::monotonic_ns();
             let classification = self.judge()?;
             let after = self.guard.arm_word(ArmWord::DeviceGen)?;
             if after == generation {
@@ -394,13 +395,6 @@ impl Daemon {
         }
         Ok(())
     }
-}
-
-/// The clock of `bpf_ktime_get_ns`.
-fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// dev_t, kernel form, of a path to a block device.

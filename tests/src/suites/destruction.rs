@@ -314,8 +314,7 @@ pub fn guarded(act: &Act, target: &Target) -> Result<()> {
         Some(Snapshot::take(&target.disk)?)
     };
     let mark = audit::mark();
-    let outcome = act.perform(target);
-    let outcome = unless_skipped(outcome)?;
+    let outcome = unless_skipped(act.perform(target))?;
     if let Err(error) = &outcome
         && format!("{error:#}").contains("MISSING TOOL")
     {
