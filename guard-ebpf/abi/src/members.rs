@@ -2,7 +2,7 @@
 //!
 //! rustc emits no CO-RE relocations, so the loader looks every member up in the running kernel's
 //! BTF, recursing into anonymous structs and unions, and writes its byte offset into the program's
-//! read-only data. A required member that is missing stops the loader, by name.
+//! read-only data and instructions. A required member that is missing stops the loader, by name.
 
 /// What the loader does when the member does not exist in the running kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,4 +153,50 @@ members! {
     TASK_NSPROXY: "task_struct"."nsproxy" Required,
     NSPROXY_MNT_NS: "nsproxy"."mnt_ns" Required,
     MNT_NAMESPACE_INUM: "mnt_namespace"."ns.inum" Required,
+}
+
+/// Direct loads bear in the place of the offset, 16 bits of the instruction, a number from here on:
+/// [`marker`]. Nothing else that a program loads lies so far from where its pointer points.
+const MARKERS: usize = 0x7000;
+/// Apart by this, so that loads of every size look aligned to the compiler.
+const APART: usize = 8;
+
+const _: () = assert!(MARKERS + MEMBERS.len() * APART < i16::MAX as usize);
+
+/// What stands in the object in the place of the offset of the member of this symbol. The loader
+/// writes the offset there: a load is then one instruction. (As a constant in read-only data it would
+/// be four, in each of the loads of each open of a file.)
+///
+/// # Panics
+/// Where there is no such member: the programs do not compile.
+pub const fn marker(symbol: &str) -> usize {
+    let mut at = 0;
+    while at < MEMBERS.len() {
+        if same(MEMBERS[at].symbol.as_bytes(), symbol.as_bytes()) {
+            return MARKERS + at * APART;
+        }
+        at += 1;
+    }
+    panic!("no such member")
+}
+
+/// The member that a 16-bit offset in the object stands for.
+pub fn marked(offset: i16) -> Option<&'static Member> {
+    let above = usize::try_from(offset).ok()?.checked_sub(MARKERS)?;
+    let whole = above.is_multiple_of(APART);
+    MEMBERS.get(above / APART).filter(|_| whole)
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use guard_abi::ExeId;
 use guard_abi::members::ABSENT;
 
-use super::offsets as at;
+use super::offsets::{self as at, member};
 use super::{
     Binprm, BlockDevice, BpfAttr, Dentry, File, Inode, Path, Task, UringCmd, VfsMount, VmArea,
     direct, offset,
@@ -16,33 +16,33 @@ impl File {
     /// `file->f_inode`.
     #[inline(always)]
     pub fn inode(self) -> Inode {
-        Inode(direct(self.0, &at::FILE_F_INODE))
+        Inode(direct(self.0, member::FILE_F_INODE))
     }
 
     /// `file->f_mode`.
     #[inline(always)]
     pub fn mode(self) -> u32 {
-        direct(self.0, &at::FILE_F_MODE)
+        direct(self.0, member::FILE_F_MODE)
     }
 
     /// `file->f_flags`.
     #[inline(always)]
     pub fn flags(self) -> u32 {
-        direct(self.0, &at::FILE_F_FLAGS)
+        direct(self.0, member::FILE_F_FLAGS)
     }
 
     /// The directory entry it was opened by: `file->f_path.dentry`.
     #[inline(always)]
     pub fn dentry(self) -> Dentry {
-        Dentry(direct(self.0, &at::FILE_F_PATH_DENTRY))
+        Dentry(direct(self.0, member::FILE_F_PATH_DENTRY))
     }
 
     /// Base name of the path it was opened by: `file->f_path.dentry->d_name.name`, a pointer for
     /// `bpf_probe_read_kernel_str`.
     #[inline(always)]
     pub fn name(self) -> *const c_void {
-        let dentry: *const c_void = direct(self.0, &at::FILE_F_PATH_DENTRY);
-        direct(dentry, &at::DENTRY_D_NAME_NAME)
+        let dentry: *const c_void = direct(self.0, member::FILE_F_PATH_DENTRY);
+        direct(dentry, member::DENTRY_D_NAME_NAME)
     }
 }
 
@@ -50,22 +50,22 @@ impl Inode {
     /// `inode->i_mode`.
     #[inline(always)]
     pub fn mode(self) -> u16 {
-        direct(self.0, &at::INODE_I_MODE)
+        direct(self.0, member::INODE_I_MODE)
     }
 
     /// `inode->i_rdev`.
     #[inline(always)]
     pub fn rdev(self) -> u32 {
-        direct(self.0, &at::INODE_I_RDEV)
+        direct(self.0, member::INODE_I_RDEV)
     }
 
     /// Identity of the file.
     #[inline(always)]
     pub fn id(self) -> ExeId {
-        let block: *const c_void = direct(self.0, &at::INODE_I_SB);
+        let block: *const c_void = direct(self.0, member::INODE_I_SB);
         ExeId {
-            ino: direct(self.0, &at::INODE_I_INO),
-            dev: direct(block, &at::SUPER_BLOCK_S_DEV),
+            ino: direct(self.0, member::INODE_I_INO),
+            dev: direct(block, member::SUPER_BLOCK_S_DEV),
             reserved: 0,
         }
     }
@@ -75,21 +75,21 @@ impl Inode {
     /// `inode->i_ino`.
     #[inline(always)]
     pub fn number(self) -> u64 {
-        direct(self.0, &at::INODE_I_INO)
+        direct(self.0, member::INODE_I_INO)
     }
 
     /// `inode->i_sb->s_dev`.
     #[inline(always)]
     pub fn superblock_dev(self) -> u32 {
-        let block: *const c_void = direct(self.0, &at::INODE_I_SB);
-        direct(block, &at::SUPER_BLOCK_S_DEV)
+        let block: *const c_void = direct(self.0, member::INODE_I_SB);
+        direct(block, member::SUPER_BLOCK_S_DEV)
     }
 
     /// `inode->i_sb->s_magic`.
     #[inline(always)]
     pub fn superblock_magic(self) -> u64 {
-        let block: *const c_void = direct(self.0, &at::INODE_I_SB);
-        direct(block, &at::SUPER_BLOCK_S_MAGIC)
+        let block: *const c_void = direct(self.0, member::INODE_I_SB);
+        direct(block, member::SUPER_BLOCK_S_MAGIC)
     }
 }
 
@@ -97,7 +97,7 @@ impl Inode {
     /// `inode->i_generation`: another for each file that gets the number.
     #[inline(always)]
     pub fn generation(self) -> u32 {
-        direct(self.0, &at::INODE_I_GENERATION)
+        direct(self.0, member::INODE_I_GENERATION)
     }
 }
 
@@ -105,7 +105,7 @@ impl VfsMount {
     /// What is mounted: `mnt->mnt_root`.
     #[inline(always)]
     pub fn root(self) -> Dentry {
-        Dentry(direct(self.0, &at::VFSMOUNT_MNT_ROOT))
+        Dentry(direct(self.0, member::VFSMOUNT_MNT_ROOT))
     }
 }
 
@@ -113,13 +113,13 @@ impl Path {
     /// `path->mnt`.
     #[inline(always)]
     pub fn mount(self) -> VfsMount {
-        VfsMount(direct(self.0, &at::PATH_MNT))
+        VfsMount(direct(self.0, member::PATH_MNT))
     }
 
     /// `path->dentry`.
     #[inline(always)]
     pub fn dentry(self) -> Dentry {
-        Dentry(direct(self.0, &at::PATH_DENTRY))
+        Dentry(direct(self.0, member::PATH_DENTRY))
     }
 }
 
@@ -127,20 +127,20 @@ impl Dentry {
     /// `dentry->d_inode`; `None` where the name does not exist yet.
     #[inline(always)]
     pub fn inode(self) -> Option<Inode> {
-        let inode: *const c_void = direct(self.0, &at::DENTRY_D_INODE);
+        let inode: *const c_void = direct(self.0, member::DENTRY_D_INODE);
         (!inode.is_null()).then_some(Inode(inode))
     }
 
     /// `dentry->d_parent`.
     #[inline(always)]
     pub fn parent(self) -> Self {
-        Self(direct(self.0, &at::DENTRY_D_PARENT))
+        Self(direct(self.0, member::DENTRY_D_PARENT))
     }
 
     /// Its base name, a pointer for `bpf_probe_read_kernel_str`.
     #[inline(always)]
     pub fn name(self) -> *const c_void {
-        direct(self.0, &at::DENTRY_D_NAME_NAME)
+        direct(self.0, member::DENTRY_D_NAME_NAME)
     }
 }
 
@@ -158,27 +158,27 @@ impl UringCmd {
     /// `ioucmd->file`.
     #[inline(always)]
     pub fn file(self) -> File {
-        File(direct(self.0, &at::IO_URING_CMD_FILE))
+        File(direct(self.0, member::IO_URING_CMD_FILE))
     }
 
     /// `ioucmd->cmd_op`.
     #[inline(always)]
     pub fn operation(self) -> u32 {
-        direct(self.0, &at::IO_URING_CMD_CMD_OP)
+        direct(self.0, member::IO_URING_CMD_CMD_OP)
     }
 
     /// First byte of the command: `ioucmd->sqe->cmd`, up to 6.4 `ioucmd->cmd`.
     #[inline(always)]
     pub fn first_byte(self) -> Option<u8> {
         if offset(&at::IO_URING_CMD_SQE) != ABSENT {
-            let sqe: *const c_void = direct(self.0, &at::IO_URING_CMD_SQE);
-            return Some(direct(sqe, &at::IO_URING_SQE_CMD));
+            let sqe: *const c_void = direct(self.0, member::IO_URING_CMD_SQE);
+            return Some(direct(sqe, member::IO_URING_SQE_CMD));
         }
         if offset(&at::IO_URING_CMD_CMD) == ABSENT {
             return None;
         }
         // `const void *`: its pointee has no type to load by. A failure refuses.
-        let command: *const u8 = direct(self.0, &at::IO_URING_CMD_CMD);
+        let command: *const u8 = direct(self.0, member::IO_URING_CMD_CMD);
         // SAFETY: the helper checks the address itself.
         unsafe { bpf_probe_read_kernel(command).ok() }
     }
@@ -189,13 +189,13 @@ impl BlockDevice {
     #[inline(always)]
     pub fn whole(self) -> Option<Self> {
         if offset(&at::BLOCK_DEVICE_BD_CONTAINS) != ABSENT {
-            return Some(Self(direct(self.0, &at::BLOCK_DEVICE_BD_CONTAINS)));
+            return Some(Self(direct(self.0, member::BLOCK_DEVICE_BD_CONTAINS)));
         }
         if offset(&at::BLOCK_DEVICE_BD_DISK) == ABSENT || offset(&at::GENDISK_PART0) == ABSENT {
             return None;
         }
-        let disk: *const c_void = direct(self.0, &at::BLOCK_DEVICE_BD_DISK);
-        Some(Self(direct(disk, &at::GENDISK_PART0)))
+        let disk: *const c_void = direct(self.0, member::BLOCK_DEVICE_BD_DISK);
+        Some(Self(direct(disk, member::GENDISK_PART0)))
     }
 
     /// Whether [`whole`](Self::whole) works for a device that nobody has open.
@@ -215,7 +215,7 @@ impl BlockDevice {
     #[inline(always)]
     pub fn dev(self) -> Option<u32> {
         (offset(&at::BLOCK_DEVICE_BD_DEV) != ABSENT)
-            .then(|| direct(self.0, &at::BLOCK_DEVICE_BD_DEV))
+            .then(|| direct(self.0, member::BLOCK_DEVICE_BD_DEV))
     }
 
     /// `bdev->bd_holders`: claims on it. Of a whole disk, those on its partitions count too, and its
@@ -223,7 +223,7 @@ impl BlockDevice {
     #[inline(always)]
     pub fn holders(self) -> Option<i32> {
         (offset(&at::BLOCK_DEVICE_BD_HOLDERS) != ABSENT)
-            .then(|| direct(self.0, &at::BLOCK_DEVICE_BD_HOLDERS))
+            .then(|| direct(self.0, member::BLOCK_DEVICE_BD_HOLDERS))
     }
 }
 
@@ -231,15 +231,15 @@ impl Binprm {
     /// The file that is executed; of a script, its interpreter.
     #[inline(always)]
     pub fn file(self) -> File {
-        File(direct(self.0, &at::BINPRM_FILE))
+        File(direct(self.0, member::BINPRM_FILE))
     }
 
     /// What execve(2) was given, before any interpreter has taken its place: fs/exec.c
     /// `alloc_bprm` makes the two names one, and `bprm_change_interp` another of the second.
     #[inline(always)]
     pub fn is_first(self) -> bool {
-        let given: usize = direct(self.0, &at::BINPRM_FILENAME);
-        let interpreter: usize = direct(self.0, &at::BINPRM_INTERP);
+        let given: usize = direct(self.0, member::BINPRM_FILENAME);
+        let interpreter: usize = direct(self.0, member::BINPRM_INTERP);
         given == interpreter
     }
 }
@@ -253,13 +253,13 @@ impl VmArea {
         if offset(&at::VM_AREA_VM_FLAGS) == ABSENT {
             return true;
         }
-        direct::<u64>(self.0, &at::VM_AREA_VM_FLAGS) & VM_SHARED != 0
+        direct::<u64>(self.0, member::VM_AREA_VM_FLAGS) & VM_SHARED != 0
     }
 
     /// `vma->vm_file`; `None` for memory without a file.
     #[inline(always)]
     pub fn file(self) -> Option<File> {
-        let file: *const c_void = direct(self.0, &at::VM_AREA_VM_FILE);
+        let file: *const c_void = direct(self.0, member::VM_AREA_VM_FILE);
         (!file.is_null()).then_some(File(file))
     }
 }
@@ -268,47 +268,50 @@ impl Task {
     /// Process id.
     #[inline(always)]
     pub fn tgid(self) -> u32 {
-        direct(self.0, &at::TASK_TGID)
+        direct(self.0, member::TASK_TGID)
     }
 
     /// Thread id.
     #[inline(always)]
     pub fn pid(self) -> u32 {
-        direct(self.0, &at::TASK_PID)
+        direct(self.0, member::TASK_PID)
     }
 
     /// Process id of the parent.
     #[inline(always)]
     pub fn parent_tgid(self) -> u32 {
-        let parent: *const c_void = direct(self.0, &at::TASK_REAL_PARENT);
-        direct(parent, &at::TASK_TGID)
+        let parent: *const c_void = direct(self.0, member::TASK_REAL_PARENT);
+        direct(parent, member::TASK_TGID)
     }
 
     /// When the process was started.
     #[inline(always)]
     pub fn start_boot_ns(self) -> u64 {
-        let leader: *const c_void = direct(self.0, &at::TASK_GROUP_LEADER);
-        direct(leader, &at::TASK_START_BOOTTIME)
+        let leader: *const c_void = direct(self.0, member::TASK_GROUP_LEADER);
+        direct(leader, member::TASK_START_BOOTTIME)
     }
 
     /// Threads of the process that have not ended: `task->signal->live`.
     #[inline(always)]
     pub fn live_threads(self) -> u32 {
-        let signal: *const c_void = direct(self.0, &at::TASK_SIGNAL);
-        direct(signal, &at::SIGNAL_LIVE)
+        let signal: *const c_void = direct(self.0, member::TASK_SIGNAL);
+        direct(signal, member::SIGNAL_LIVE)
     }
 
     /// Start and end of the command line in user memory; empty for a kernel thread.
     #[inline(always)]
     pub fn command_line(self) -> (u64, u64) {
-        let mm: *const c_void = direct(self.0, &at::TASK_MM);
-        (direct(mm, &at::MM_ARG_START), direct(mm, &at::MM_ARG_END))
+        let mm: *const c_void = direct(self.0, member::TASK_MM);
+        (
+            direct(mm, member::MM_ARG_START),
+            direct(mm, member::MM_ARG_END),
+        )
     }
 
     /// Whether it is traced: `task->ptrace`, include/linux/ptrace.h `PT_PTRACED`.
     #[inline(always)]
     pub fn is_traced(self) -> bool {
-        direct::<u32>(self.0, &at::TASK_PTRACE) != 0
+        direct::<u32>(self.0, member::TASK_PTRACE) != 0
     }
 
     /// Where `comm` stands, a pointer for `bpf_probe_read_kernel_str`.

@@ -1,9 +1,9 @@
 //! Raw loads from kernel memory.
 //!
 //! *Direct* loads follow a pointer that the verifier knows the type of, at an offset that the
-//! loader has written into read-only data: a wrong offset does not load. Decisions rest on these.
-//! *Probed* loads (`bpf_probe_read_kernel`) accept any offset and give zero where they fail: they
-//! serve the audit record alone.
+//! loader has written into the instruction: a wrong offset does not load. Decisions rest on these.
+//! *Probed* loads (`bpf_probe_read_kernel`, with offsets from read-only data) accept any offset and
+//! give zero where they fail: they serve the audit record alone.
 
 mod direct;
 mod offsets;
@@ -31,15 +31,15 @@ pub fn on_fmod_ret() -> bool {
     offset(&offsets::ON_FMOD_RET) != 0
 }
 
-/// A direct load of the member `at` of the struct behind `base`.
+/// A direct load of the member `at` ([`offsets::member`]) of the struct behind `base`.
 ///
 /// Safe, because the verifier lets a program with it load only where `base` is a pointer to a
 /// kernel struct whose type it knows, and reads a member that is there and of this size; a fault
 /// gives zero.
 #[inline(always)]
-fn direct<T>(base: *const c_void, at: &'static u32) -> T {
+fn direct<T>(base: *const c_void, at: usize) -> T {
     // SAFETY: see above; no program in which it is not safe can run.
-    unsafe { ptr::read_volatile(base.byte_add(offset(at) as usize).cast::<T>()) }
+    unsafe { ptr::read_volatile(base.byte_add(at).cast::<T>()) }
 }
 
 /// A probed load; zero where it fails, or where the kernel has no such member.

@@ -9,6 +9,12 @@ macro_rules! offsets {
             #[unsafe(no_mangle)]
             pub(super) static $name: u32 = ABSENT;
         )+
+
+        /// What direct loads have in the place of an offset: [`guard_abi::members::marker`].
+        #[allow(dead_code, reason = "of some members there are probed loads alone")]
+        pub(super) mod member {
+            $(pub const $name: usize = guard_abi::members::marker(stringify!($name));)+
+        }
     };
 }
 

@@ -34,8 +34,10 @@ pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
     let diagnostics = diagnostic_level();
     loader.override_global("AYA_LOG_LEVEL", &diagnostics, false);
     let mut ebpf = loader
-        .load(object::OBJECT)
+        .load(&object)
         .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
+    let object = object::with_offsets(object::OBJECT, plan.constants)
+        .map_err(|error| internal("writing offsets into the kernel half", error))?;
     let kernel = aya::Btf::from_sys_fs()
         .map_err(|error| internal("reading the kernel's type information", chain(&error)))?;
     for hook in HOOKS.iter().chain(ON_DEMAND) {

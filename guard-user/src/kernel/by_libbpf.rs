@@ -55,7 +55,9 @@ impl Programs {
     fn load(plan: &Plan<'_>, conveniences: bool) -> Result<Self, Problem> {
         let messages = Messages::collect()
             .map_err(|error| internal("making room for the messages of libbpf", error))?;
-        let bytes = object::with_own_functions(object::OBJECT)
+        let bytes = object::with_offsets(object::OBJECT, plan.constants)
+            .map_err(|error| internal("writing offsets into the kernel half", error))?;
+        let bytes = object::with_own_functions(&bytes)
             .ok_or_else(|| internal("reading the kernel half", "it is no ELF file"))?;
         let mut options = sys::bpf_object_open_opts {
             sz: size_of::<sys::bpf_object_open_opts>() as sys::size_t,

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use guard_abi::members;
 use object::elf::Sym64;
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind};
 use sha2::{Digest, Sha256};
 
 /// The object; empty where the binary was built without one. Aligned, because ELF is read in
@@ -52,6 +53,61 @@ pub(super) fn places<'a>(
             .ok_or(symbol)
     };
     symbols.map(place).collect()
+}
+
+/// A copy of the object whose direct loads have their offsets ([`members::marker`]). A load of a member
+/// that this kernel does not have stays as it is: programs do not come to it, and the verifier takes
+/// none that does.
+pub(super) fn with_offsets(
+    object: &[u8],
+    offsets: &[(&'static str, u32)],
+) -> Result<Vec<u8>, String> {
+    let file = ElfFile64::<Endianness>::parse(object).map_err(|error| error.to_string())?;
+    let mut copy = object.to_vec();
+    for section in file
+        .sections()
+        .filter(|section| section.kind() == SectionKind::Text)
+    {
+        let Some((start, bytes)) = section.file_range() else {
+            continue;
+        };
+        let range = usize::try_from(start).ok().zip(usize::try_from(bytes).ok());
+        let code = range.and_then(|(start, bytes)| copy.get_mut(start..start.checked_add(bytes)?));
+        let Some(code) = code else {
+            return Err("a section is not in the file".to_owned());
+        };
+        for instruction in code.as_chunks_mut::<INSTRUCTION>().0 {
+            set_offset(instruction, offsets)?;
+        }
+    }
+    Ok(copy)
+}
+
+/// Bytes of an instruction (include/uapi/linux/bpf.h `struct bpf_insn`): the code, two registers, 16
+/// bits of offset, 32 of a number.
+const INSTRUCTION: usize = 8;
+
+fn set_offset(
+    instruction: &mut [u8; INSTRUCTION],
+    offsets: &[(&'static str, u32)],
+) -> Result<(), String> {
+    /// `BPF_LDX | BPF_MEM` of any size, and the bits that tell it.
+    const LOAD: u8 = 0x61;
+    const CLASS_AND_MODE: u8 = 0xE7;
+    let [code, _, low, high, ..] = *instruction;
+    let marked = members::marked(i16::from_le_bytes([low, high]));
+    let Some(member) = marked.filter(|_| code & CLASS_AND_MODE == LOAD) else {
+        return Ok(());
+    };
+    let told = offsets.iter().find(|(symbol, _)| *symbol == member.symbol);
+    let (_, offset) = told.ok_or_else(|| format!("{} has no offset", member.symbol))?;
+    if *offset == members::ABSENT {
+        return Ok(());
+    }
+    let offset = i16::try_from(*offset)
+        .map_err(|_| format!("{}.{} lies too far in", member.of, member.path))?;
+    instruction[2..4].copy_from_slice(&offset.to_le_bytes());
+    Ok(())
 }
 
 /// A copy of the object for libbpf, in which the functions that programs call are the object's own:
@@ -122,6 +178,61 @@ mod tests {
             constant(&copy, "ABI_VERSION"),
             constant(OBJECT, "ABI_VERSION")
         );
+    }
+
+    #[test]
+    fn every_direct_load_gets_its_offset() {
+        if !is_built_in() {
+            return;
+        }
+        let offsets: Vec<_> = members::MEMBERS
+            .iter()
+            .map(|member| (member.symbol, 16))
+            .collect();
+        let copy = with_offsets(OBJECT, &offsets).expect("an ELF file");
+        let loads = |object: &[u8], offset: std::ops::Range<i32>| {
+            let file = ElfFile64::<Endianness>::parse(object).expect("an ELF file");
+            let mut found = 0;
+            for section in file
+                .sections()
+                .filter(|one| one.kind() == SectionKind::Text)
+            {
+                let data = section.data().expect("code").to_vec();
+                for instruction in data.as_chunks::<INSTRUCTION>().0 {
+                    let [code, _, low, high, number @ ..] = *instruction;
+                    let at = i32::from(i16::from_le_bytes([low, high]));
+                    // Nor has the compiler made an addition of one (`BPF_ALU64 | BPF_ADD`).
+                    let added = i32::from_le_bytes(number);
+                    assert!(code != 0x07 || !offset.contains(&added), "{instruction:x?}");
+                    found += usize::from(code & 7 == 1 && offset.contains(&at));
+                }
+            }
+            found
+        };
+        assert!(loads(OBJECT, 0x7000..0x8000) > 50);
+        assert_eq!(loads(&copy, 0x7000..0x8000), 0);
+        assert_eq!(copy.len(), OBJECT.len());
+    }
+
+    #[test]
+    fn an_offset_must_fit_and_must_be_known() {
+        let marker = members::marker("FILE_F_MODE") as u16;
+        let [low, high] = marker.to_le_bytes();
+        let load = [0x61, 0x21, low, high, 0, 0, 0, 0];
+        let set = |mut instruction, offsets: &[_]| {
+            set_offset(&mut instruction, offsets)
+                .map(|()| i16::from_le_bytes([instruction[2], instruction[3]]))
+        };
+        assert_eq!(set(load, &[("FILE_F_MODE", 12)]), Ok(12));
+        assert_eq!(
+            set(load, &[("FILE_F_MODE", members::ABSENT)]),
+            Ok(marker.cast_signed())
+        );
+        assert!(set(load, &[("FILE_F_MODE", 0x8000)]).is_err());
+        assert!(set(load, &[]).is_err());
+        // A store is none of its business.
+        let store = [0x63, 0x21, low, high, 0, 0, 0, 0];
+        assert_eq!(set(store, &[]), Ok(marker.cast_signed()));
     }
 
     #[test]
