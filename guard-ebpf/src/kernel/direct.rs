@@ -9,7 +9,7 @@ use guard_abi::members::ABSENT;
 use super::offsets::{self as at, member};
 use super::{
     Binprm, BlockDevice, BpfAttr, Dentry, File, Inode, Path, Task, UringCmd, VfsMount, VmArea,
-    direct, offset,
+    direct, negative, offset,
 };
 
 impl File {
@@ -128,7 +128,9 @@ impl Dentry {
     #[inline(always)]
     pub fn inode(self) -> Option<Inode> {
         let inode: *const c_void = direct(self.0, member::DENTRY_D_INODE);
-        (!inode.is_null()).then_some(Inode(inode))
+        // Up to Linux 6.17 the verifier believes that there always is one, and takes the first
+        // comparison out; later ones ask for it.
+        (!inode.is_null() && negative(inode) != 0).then_some(Inode(inode))
     }
 
     /// `dentry->d_parent`.

@@ -10,6 +10,7 @@ mod offsets;
 mod probed;
 mod system_call;
 
+use core::arch::asm;
 use core::ffi::c_void;
 use core::ptr;
 
@@ -40,6 +41,17 @@ pub fn on_fmod_ret() -> bool {
 fn direct<T>(base: *const c_void, at: usize) -> T {
     // SAFETY: see above; no program in which it is not safe can run.
     unsafe { ptr::read_volatile(base.byte_add(at).cast::<T>()) }
+}
+
+/// The address, negated: to the verifier a number of which it knows nothing, unlike the pointer.
+#[inline(always)]
+fn negative(pointer: *const c_void) -> u64 {
+    let mut number = pointer as u64;
+    // SAFETY: an instruction on one register.
+    unsafe {
+        asm!("{number} = -{number}", number = inout(reg) number, options(pure, nomem, nostack));
+    };
+    number
 }
 
 /// A probed load; zero where it fails, or where the kernel has no such member.
