@@ -46,7 +46,7 @@ pub struct Facts {
 /// Adds one, by BPF's oldest atomic instruction. A plain addition could lose one where the program
 /// is preempted; and Rust has no atomic addition for this target, whose fetching kind is of BPF v3.
 #[inline(always)]
-fn add_one(word: *mut u64) {
+pub fn add_one(word: *mut u64) {
     // SAFETY: `word` points at an 8-byte map value, aligned, which the kernel half changes by this
     // function alone.
     unsafe { asm!("lock *(u64 *)({word} + 0) += {one}", word = in(reg) word, one = in(reg) 1_u64) };

@@ -54,6 +54,8 @@ mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
+mod marks;
+#[cfg(target_arch = "bpf")]
 mod mounts;
 #[cfg(target_arch = "bpf")]
 mod places;

@@ -1,11 +1,12 @@
 //! From what a hook knows about a file to a returned value, as `judge` does for devices.
 //!
-//! Ordinary files leave after two or three loads: their file system is on a disk that holds no
-//! place of the guard's, or is none of those whose files have meanings by name.
+//! Ordinary files leave after a few loads: their file system is on a disk that holds no place of the
+//! guard's, or neither they nor their directory have a mark ([`guard_abi::marks`]).
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
+use guard_abi::marks::Gate;
 use guard_abi::{
     Decision, FILE_NAME_BYTES, FileAct, FileName, FileRule, FileSystem, Hook, NameScope,
     ObjectKind, Op, PATH_ID_BYTES, PlaceEntry, PlaceKind, Policy, dev, maps as sizes, path_id,
@@ -19,6 +20,7 @@ use crate::emit::Facts;
 use crate::judge::{self, ALLOW};
 use crate::kernel::{Dentry, Inode, copy_name};
 use crate::maps::{FILE_NAMES, PLACES, SUPERBLOCKS, TOOLS};
+use crate::marks;
 
 /// Whether files of this inode's file system can be of interest, and which it is.
 #[inline(always)]
@@ -36,6 +38,33 @@ pub fn watched(inode: Inode) -> Option<FileSystem> {
     let slot = sizes::superblock_slot(number);
     let holds_places = SUPERBLOCKS.get(slot).copied().unwrap_or(0) != 0;
     holds_places.then_some(FileSystem::Other)
+}
+
+/// Whether [`judge`] would find no place, told without looking anything up: `on` is a file of the
+/// file system, `own` the file itself where it exists. Where it cannot be told the answer is no.
+#[inline(always)]
+pub fn is_ordinary(on: Inode, own: Option<Inode>, dentry: Dentry) -> bool {
+    let number = on.superblock_dev();
+    if dev::major(number) == 0
+        && !matches!(
+            FileSystem::of_magic(on.superblock_magic()),
+            FileSystem::Other
+        )
+    {
+        return false;
+    }
+    match marks::gate(number) {
+        Gate::NoPlaces => return true,
+        Gate::LookUp => return false,
+        Gate::ByMarks => {}
+    }
+    if own.is_some_and(|own| marks::file(own.number())) {
+        return false;
+    }
+    match dentry.parent().inode() {
+        Some(directory) => !marks::directory(directory.number()),
+        None => false,
+    }
 }
 
 /// What is done, as the hook was told.
@@ -140,6 +169,7 @@ pub fn hand_over(new: Dentry, old: Dentry) {
         ..place
     };
     let _ = PLACES.insert(new, place, 0);
+    marks::handed_over();
     // SAFETY: the entry is copied at once.
     if let Some(rule) = unsafe { TOOLS.get(old) }.copied() {
         let _ = TOOLS.insert(new, rule, 0);
@@ -303,6 +333,9 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
 /// A hook that is given a directory and an entry in it.
 #[inline(always)]
 pub fn entry(directory: Inode, dentry: Dentry, hook: Hook, act: FileAct) -> i64 {
+    if is_ordinary(directory, dentry.inode(), dentry) {
+        return ALLOW;
+    }
     let Some(fs) = watched(directory) else {
         return ALLOW;
     };

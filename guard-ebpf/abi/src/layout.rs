@@ -3,6 +3,7 @@
 
 use core::mem::{align_of, offset_of, size_of};
 
+use crate::marks::Marks;
 use crate::{
     ActKey, Ancestor, ArgumentName, BpfObject, DenialEvent, DeviceEntry, DeviceKey, EngineName,
     ExeId, FileName, FileRule, LifecycleEvent, PlaceEntry, Policy, TaskEntry, ToldAct, ToolRule,
@@ -26,6 +27,7 @@ const _: () = {
     assert!(size_of::<LifecycleEvent>() == 40);
     assert!(offset_of!(LifecycleEvent, comm) == 24);
     assert!(size_of::<PlaceEntry>() == 8);
+    assert!(size_of::<Marks>() == (1 << 17) + 4096 && offset_of!(Marks, files) == 4096);
     assert!(size_of::<FileName>() == 32);
     assert!(size_of::<FileRule>() == 8);
     assert!(size_of::<BpfObject>() == 8);

@@ -16,6 +16,7 @@ mod layout;
 mod machine;
 mod mapper;
 pub mod maps;
+pub mod marks;
 pub mod members;
 mod names;
 mod state;

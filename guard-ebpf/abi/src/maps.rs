@@ -110,7 +110,18 @@ pub const OWN_OBJECTS_MAX: u32 = 512;
 /// `CANARY`: array of one `u32` that nobody may change, see [`crate::canary`].
 pub const CANARY: &str = "CANARY";
 
-/// Maps that outlive the controller, pinned by these names.
+/// `MARKS`: array of one [`crate::marks::Marks`]. Controller alone. All zeros until it has been
+/// written: every file is looked up in `PLACES`.
+pub const MARKS: &str = "MARKS";
+/// `HANDED_OVER`: array of one `u64`, how often the kernel half has added to `PLACES`. Kernel half
+/// alone.
+pub const HANDED_OVER: &str = "HANDED_OVER";
+
+/// Those of the maps that are sections of the object, so that programs read them without a look-up:
+/// the section, and the name of the pin (bpffs takes no dot).
+pub const SECTIONS: &[(&str, &str)] = &[(".bss", MARKS), (".bss.handed", HANDED_OVER)];
+
+/// Maps that outlive the controller, pinned by these names. [`SECTIONS`] are pinned beside them.
 pub const PINNED: &[&str] = &[
     DEVICES,
     UNCLAIMED,

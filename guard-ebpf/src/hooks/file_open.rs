@@ -31,7 +31,7 @@ extern "C" fn file_open(ctx: *mut c_void) -> i64 {
     if judge::is_device(inode.mode()) {
         return device(ctx);
     }
-    if places::watched(inode).is_none() {
+    if places::is_ordinary(inode, Some(inode), file.dentry()) {
         return previous;
     }
     named(ctx)

@@ -290,6 +290,8 @@ unsafe impl Plain for guard_abi::FileName {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::FileRule {}
 // SAFETY: as above.
+unsafe impl Plain for guard_abi::marks::Marks {}
+// SAFETY: as above.
 unsafe impl Plain for guard_abi::BpfObject {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::DenialEvent {}
@@ -305,6 +307,16 @@ pub(super) fn lookup<K: Plain, V: Plain>(fd: BorrowedFd<'_>, key: &K) -> io::Res
         Ok(_) => Ok(Some(unsafe { value.assume_init() })),
         Err(error) => absent(error).map(|()| None),
     }
+}
+
+/// Value of `key`, which must be there, written over `value`.
+pub(super) fn lookup_into<K: Plain, V: Plain>(
+    fd: BorrowedFd<'_>,
+    key: &K,
+    value: &mut V,
+) -> io::Result<()> {
+    let mut attr = element(fd, key, std::ptr::from_mut(value) as u64, 0);
+    call(BPF_MAP_LOOKUP_ELEM, &mut attr).map(|_| ())
 }
 
 /// Values of `key` on every possible CPU.

@@ -27,17 +27,20 @@ pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
     for name in names::PINNED {
         loader.map_pin_path(name, pin::map(name));
     }
+    for (section, name) in names::SECTIONS {
+        loader.map_pin_path(section, pin::map(name));
+    }
     for (symbol, value) in plan.constants {
         loader.override_global(symbol, value, true);
     }
     // Only an object with the feature `diag` has it.
     let diagnostics = diagnostic_level();
     loader.override_global("AYA_LOG_LEVEL", &diagnostics, false);
+    let object = object::with_offsets(object::OBJECT, plan.constants)
+        .map_err(|error| internal("writing offsets into the kernel half", error))?;
     let mut ebpf = loader
         .load(&object)
         .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
-    let object = object::with_offsets(object::OBJECT, plan.constants)
-        .map_err(|error| internal("writing offsets into the kernel half", error))?;
     let kernel = aya::Btf::from_sys_fs()
         .map_err(|error| internal("reading the kernel's type information", chain(&error)))?;
     for hook in HOOKS.iter().chain(ON_DEMAND) {

@@ -133,15 +133,24 @@ impl Programs {
     }
 
     fn set_pins(&self) -> io::Result<()> {
-        for name in names::PINNED {
+        let named = names::PINNED.iter().map(|name| (name, name));
+        let sections = names::SECTIONS
+            .iter()
+            .map(|(section, name)| (section, name));
+        for (name, pinned_as) in named.chain(sections) {
             let c_name = CString::new(*name)?;
-            let path = path_text(&pin::map(name))?;
+            let path = path_text(&pin::map(pinned_as))?;
             // SAFETY: the object is open; both strings live longer than the calls, which copy
             // what they keep.
             let set = unsafe {
                 let map = sys::bpf_object__find_map_by_name(self.object.as_ptr(), c_name.as_ptr());
                 if map.is_null() {
                     return Err(io::Error::other(format!("the object has no map {name}")));
+                }
+                if name != pinned_as {
+                    // Nobody is to write to it past the hook `bpf`, by mapping it into memory; and
+                    // aya would not make it so.
+                    check(sys::bpf_map__set_map_flags(map, 0))?;
                 }
                 sys::bpf_map__set_pin_path(map, path.as_ptr())
             };

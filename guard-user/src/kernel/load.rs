@@ -22,7 +22,7 @@ use super::problem::{Problem, ProblemKind};
 use super::route::{self, Choice, Route};
 use super::selftest::TestOutcome;
 use super::start::{ChildAnswer, LoadReport, remove_other_sets, report};
-use super::{by_aya, by_libbpf, guard, object, own, pin};
+use super::{by_aya, by_libbpf, guard, marks, object, own, pin};
 
 /// Programs that have passed the verifier.
 pub(super) trait Loaded {
@@ -87,6 +87,7 @@ fn load() -> Result<LoadReport, Problem> {
     let maps_kept = pin::map(names::POLICY).exists();
     fs::create_dir_all(pin::maps())
         .map_err(|error| internal(&format!("creating {}", pin::maps().display()), error))?;
+    marks::forget().map_err(|error| internal("having every file looked up meanwhile", error))?;
     let choice = route::choose();
     let loaded = on_some_route(&choice, &offsets, &btf);
     if loaded.is_err() && !maps_kept {

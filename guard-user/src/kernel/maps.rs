@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use guard_abi::maps as names;
+use guard_abi::marks::Marks;
 use guard_abi::{
     ArgumentName, BpfObject, DeviceEntry, DeviceKey, EngineName, ExeId, Policy, TaskEntry,
     ToolRule, VerbKey, VerbRule,
@@ -46,7 +47,7 @@ pub(super) fn open(name: &'static str, key: usize, value: usize) -> Result<Owned
 }
 
 impl<K: Plain, V: Plain> Map<K, V> {
-    fn open(name: &'static str) -> Result<Self> {
+    pub(super) fn open(name: &'static str) -> Result<Self> {
         let fd = open(name, size_of::<K>(), size_of::<V>())?;
         Ok(Self {
             name,
@@ -57,6 +58,12 @@ impl<K: Plain, V: Plain> Map<K, V> {
 
     pub(super) fn get(&self, key: &K) -> Result<Option<V>> {
         bpf::lookup(self.fd.as_fd(), key).map_err(|source| self.failed("reading", source))
+    }
+
+    /// The value of the only entry, read into what is there: for one that is too large for the stack.
+    pub(super) fn read_into(&self, key: &K, value: &mut V) -> Result<()> {
+        bpf::lookup_into(self.fd.as_fd(), key, value)
+            .map_err(|source| self.failed("reading", source))
     }
 
     pub(super) fn set(&self, key: &K, value: &V) -> Result<()> {
@@ -127,6 +134,8 @@ pub(super) struct Maps {
     pub places: Map<FileId, PlaceEntry>,
     pub file_names: Map<FileName, FileRule>,
     pub superblocks: Map<u32, u32>,
+    pub marks: Map<u32, Marks>,
+    pub handed_over: Map<u32, u64>,
     pub dm_names: Map<u64, u32>,
     pub own_objects: Map<BpfObject, u32>,
     pub arm: Map<u32, u64>,
@@ -149,6 +158,8 @@ impl Maps {
             places: Map::open(names::PLACES)?,
             file_names: Map::open(names::FILE_NAMES)?,
             superblocks: Map::open(names::SUPERBLOCKS)?,
+            marks: Map::open(names::MARKS)?,
+            handed_over: Map::open(names::HANDED_OVER)?,
             dm_names: Map::open(names::DM_NAMES)?,
             own_objects: Map::open(names::OWN_OBJECTS)?,
             arm: Map::open(names::ARM)?,

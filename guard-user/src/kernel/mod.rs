@@ -17,6 +17,7 @@ mod guard;
 mod hooks;
 mod load;
 mod maps;
+mod marks;
 mod object;
 mod on_demand;
 mod own;

@@ -215,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn every_constant_is_in_the_one_section() {
+        if !is_built_in() {
+            return;
+        }
+        let symbols = members::MEMBERS.iter().map(|member| member.symbol);
+        assert!(places(OBJECT, symbols).is_ok());
+        let file = ElfFile64::<Endianness>::parse(OBJECT).expect("an ELF file");
+        let sizes = guard_abi::maps::SECTIONS.iter().map(|(section, _)| {
+            let section = file.section_by_name(section).expect("a section");
+            section.size()
+        });
+        let expected = [size_of::<guard_abi::marks::Marks>() as u64, 8];
+        assert_eq!(sizes.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn an_offset_must_fit_and_must_be_known() {
         let marker = members::marker("FILE_F_MODE") as u16;
         let [low, high] = marker.to_le_bytes();

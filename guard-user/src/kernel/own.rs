@@ -116,7 +116,8 @@ impl Guard {
 /// Every map, and these links; what is there no longer is forgotten.
 fn tell_objects(maps: &Maps, links: &[(BpfObject, u32)]) -> Result<()> {
     let mut wanted = Vec::new();
-    for name in names::PINNED {
+    let sections = names::SECTIONS.iter().map(|(_, name)| name);
+    for name in names::PINNED.iter().chain(sections) {
         let path = pin::map(name);
         let info = bpf::open_pinned(&path).and_then(|fd| bpf::map_info(fd.as_fd()));
         let info = info.map_err(|source| GuardError::Open {

@@ -154,6 +154,7 @@ impl Guard {
             None => self.maps.places.entries()?.into_iter().collect(),
         };
         let wanted = first_counts(wanted);
+        let (mut marks, handed_over) = self.mark_places(&wanted)?;
         // A place counts only when its file system is looked at, and the other way round.
         let (slots_before, slots_after) = (superblock_slots(&before), superblock_slots(&wanted));
         for slot in &slots_after {
@@ -170,7 +171,8 @@ impl Guard {
         for slot in slots_before.difference(&slots_after) {
             self.maps.superblocks.set(slot, &0)?;
         }
-        Ok(())
+        marks.open(wanted.keys().copied(), handed_over);
+        self.maps.marks.set(&0, &marks)
     }
 
     /// Says which device-mapper devices are guarded ([`guard_abi::dm_key`] of names and UUIDs).
