@@ -25,6 +25,14 @@ pub enum Breadth {
     Once,
 }
 
+impl Breadth {
+    /// Of a list whose acts are each tried everywhere on another device or in another state: the
+    /// first stands for the others here.
+    pub const fn of_sample(at: usize) -> Self {
+        if at == 0 { Self::Every } else { Self::Once }
+    }
+}
+
 /// The body of a case.
 pub type Body = Box<dyn FnOnce() -> anyhow::Result<()> + Send>;
 

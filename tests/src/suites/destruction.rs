@@ -225,11 +225,13 @@ fn upper_device(
         .iter()
         .copied()
         .flatten()
-        .map(|act| {
+        .enumerate()
+        .map(|(at, act)| {
             Case::test(format!("{prefix}-{}", act.name), move || {
                 guarded(act, &find()?)
             })
             .limit(act.limit * 2 + 40)
+            .breadth(Breadth::of_sample(at))
         })
         .collect()
 }

@@ -58,20 +58,19 @@ pub fn cases() -> Vec<Case> {
             Ok(())
         })
     }];
+    // What runs once here runs everywhere on the disks of the suites `destruction-scsi` and -`nvme`.
     let whole = [
-        block::CORE,
-        block::RANGES,
-        content::TABLES,
-        nvme::ACTS,
-        stacked::ACTS,
+        (block::CORE, Breadth::Every),
+        (block::RANGES, Breadth::Once),
+        (content::TABLES, Breadth::Every),
+        (nvme::ACTS, Breadth::Once),
+        (stacked::ACTS, Breadth::Every),
     ];
-    for act in whole.into_iter().flatten() {
-        cases.push(case(
-            "disk",
-            act,
-            || Ok(Target::disk(Disk::role("data")?)),
-            shared.clone(),
-        ));
+    for (list, breadth) in whole {
+        for act in list {
+            let find = || Ok(Target::disk(Disk::role("data")?));
+            cases.push(case("disk", act, find, shared.clone()).breadth(act.breadth(breadth)));
+        }
     }
     cases.push(answers("disk-database-answers", shared.clone()));
     let part = [

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::acts::{self, Act, Target, block};
-use crate::harness::case::Case;
+use crate::harness::case::{Breadth, Case};
 use crate::harness::disk::{self, Disk};
 use crate::harness::{audit, db, guard, shell};
 use crate::native::write;
@@ -41,11 +41,12 @@ pub fn cases() -> Vec<Case> {
         // Those that follow need what it leaves behind.
         Case::test("stop-and-unmount-stays-held", held::stop_and_unmount).limit(120),
     ];
-    for act in block::CORE {
+    for (at, act) in block::CORE.iter().enumerate() {
+        let breadth = Breadth::of_sample(at);
         let target = || Ok(Target::disk(Disk::role("data")?));
-        cases.push(held_case("disk", act, target));
+        cases.push(held_case("disk", act, target).breadth(breadth));
         let target = || Target::partition(&Disk::role("data")?, 1);
-        cases.push(held_case("partition", act, target));
+        cases.push(held_case("partition", act, target).breadth(breadth));
     }
     cases.extend([
         Case::test("controller-restart-stays-held", held::controller_restart).limit(120),
