@@ -9,7 +9,7 @@ use guard_abi::members::ABSENT;
 use super::offsets::{self as at, member};
 use super::{
     Binprm, BlockDevice, BpfAttr, Dentry, File, Inode, Path, Task, UringCmd, VfsMount, VmArea,
-    direct, negative, offset,
+    direct, negative, offset, settled,
 };
 
 impl File {
@@ -191,7 +191,8 @@ impl BlockDevice {
     #[inline(always)]
     pub fn whole(self) -> Option<Self> {
         if offset(&at::BLOCK_DEVICE_BD_CONTAINS) != ABSENT {
-            return Some(Self(direct(self.0, member::BLOCK_DEVICE_BD_CONTAINS)));
+            let whole = direct(self.0, member::BLOCK_DEVICE_BD_CONTAINS);
+            return Some(Self(settled(whole)));
         }
         if offset(&at::BLOCK_DEVICE_BD_DISK) == ABSENT || offset(&at::GENDISK_PART0) == ABSENT {
             return None;

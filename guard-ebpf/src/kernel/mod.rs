@@ -43,6 +43,16 @@ fn direct<T>(base: *const c_void, at: usize) -> T {
     unsafe { ptr::read_volatile(base.byte_add(at).cast::<T>()) }
 }
 
+/// The pointer itself. The compiler does not join the load that it comes from with another: of the
+/// offsets of both it would make additions, which the loader does not write into.
+#[inline(always)]
+fn settled(pointer: *const c_void) -> *const c_void {
+    let mut number = pointer as usize;
+    // SAFETY: moves a register to itself.
+    unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack)) };
+    ptr::without_provenance(number)
+}
+
 /// The address, negated: to the verifier a number of which it knows nothing, unlike the pointer.
 #[inline(always)]
 fn negative(pointer: *const c_void) -> u64 {
