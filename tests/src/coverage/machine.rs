@@ -178,7 +178,7 @@ pub const GUARD: &[Row] = &[
         RefusedByRule("guard", "process 1 stops and restarts it in order. Nothing depends on it: the kernel half goes on, and what happens meanwhile is recorded later"))
         .hooks(&["task_kill", "file_open"])
         .tests(&[
-            "guard-itself::kill", "guard-itself::pkill", "guard-itself::control-group", "controller::killed-20*", "controller::stopped",
+            "guard-itself::kill", "guard-itself::pkill", "guard-itself::control-group", "controller::killed-*", "controller::stopped",
             "controller::frozen-*", "controller::restarts",
         ])
         .but("the OOM killer and other signals of the kernel's own ask no hook, see X18"),

@@ -58,7 +58,7 @@ pub const WORK: &[Work] = &[
         "quotas: no case"),
     work("L8", "upgrades of packages, kernels and boot loaders; kdump",
         &["boot::package-upgraded", "boot::boot-sector-by-a-package", "boot::inode-of-a-removed-file", "boot::update-grub", "boot::grub-mkconfig", "boot::initramfs", "boot::boot-was-good", "boot::files-beside", "boot::read",
-          "guard-itself::allowed-upgrade*", "machine::kdump-load", "machine::kexec-unload", "legitimate::update-grub"],
+          "guard-itself::allowed-upgrade*", "machine::kdump-load", "machine::kexec-unload", "legitimate::grub-probe"],
         "a distribution's own kernel package, `kdump-config` and `fwupdmgr refresh`: no case"),
     work("L9", "orderly reboot and failover: stop, unmount, mount elsewhere, start",
         &["legitimate::postgres-disk-unmounted", "hoststate::stop-and-unmount-stays-held", "hoststate::controller-restart-stays-held", "hoststate::database-on-a-new-disk", "hoststate::new-mount-is-protected",

@@ -16,7 +16,7 @@ use crate::native::write;
 use crate::suites::fixture;
 
 /// How often the controller is killed, on every configuration and on one.
-const KILLS: (u32, u32) = (20, 200);
+const KILLS: (u32, u32) = (5, 200);
 
 /// The cases.
 pub fn cases() -> Vec<Case> {
@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
             )
             .map(drop)
         }),
-        Case::test("killed-20-times", || killed(KILLS.0)).limit(300),
+        Case::test("killed-5-times", || killed(KILLS.0)).limit(300),
         Case::test("killed-200-times", || killed(KILLS.1))
             .limit(1_800)
             .once(),

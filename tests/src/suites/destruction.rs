@@ -243,6 +243,7 @@ fn prepare(make: fn() -> Result<Target>, reset: Reset, shared: Shared<State>) ->
         acts::prepare_scratch()?;
         shell::must(container::MAKE_ROOT)?;
         let target = make()?;
+        watched(&target, false)?;
         let image = match reset {
             Reset::Fill => None,
             Reset::Image => Some(Arc::new(Image::take(&target.whole)?)),
@@ -254,6 +255,27 @@ fn prepare(make: fn() -> Result<Target>, reset: Reset, shared: Shared<State>) ->
         });
         Ok(())
     })
+}
+
+/// Whether `udev` looks at a device again whenever somebody who could write to it has closed it
+/// (udev(7), `OPTIONS`, `watch`). While acts are tried on a free device that is what most of the
+/// time goes into; before the device is protected all is as on any host.
+fn watched(target: &Target, watched: bool) -> Result<()> {
+    const RULES: &str = "/run/udev/rules.d/99-guest-suite.rules";
+    let script = if watched {
+        "rm -f $RULES; udevadm control --reload; udevadm settle"
+    } else {
+        "mkdir -p ${RULES%/*}
+         echo \"SUBSYSTEM==\\\"block\\\", KERNEL==\\\"$NAME*\\\", OPTIONS+=\\\"nowatch\\\"\" >$RULES
+         udevadm control --reload"
+    };
+    let again = "; udevadm trigger --settle --action=change /dev/$NAME";
+    shell::Script::new(&format!("{script}{again}"))
+        .with("RULES", RULES)
+        .with("NAME", &target.whole.name)
+        .limit(60)
+        .must()
+        .map(drop)
 }
 
 /// On the free device: the act succeeds and does what it is feared for.
@@ -286,6 +308,7 @@ fn protect(make: fn(&Target) -> Result<()>, reset: Reset, shared: Shared<State>)
             (Some(image), Reset::Image) => image.restore()?,
             _ => image::fill(&state.target.disk)?,
         }
+        watched(&state.target, true)?;
         make(&state.target)?;
         state.sums = Some(Arc::new(Sums::take(&state.target.whole)?));
         shared.set(state);

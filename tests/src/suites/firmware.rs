@@ -3,11 +3,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::harness::case::Case;
+use crate::harness::case::{Breadth, Case};
 use crate::harness::shell::Script;
 use crate::harness::{audit, guard};
 use crate::native::control;
-use crate::suites::fixture;
+use crate::suites::fixture::{self, Shared};
 
 /// Variables of every script: where firmware variables are, and the GUIDs of the owners of those
 /// that matter (UEFI 2.10, 3.3; <https://systemd.io/BOOT_LOADER_INTERFACE>).
@@ -23,6 +23,15 @@ struct Act {
     name: &'static str,
     op: &'static str,
     script: &'static str,
+    breadth: Breadth,
+}
+
+impl Act {
+    /// The same, tried on one configuration: others ask the same hook in the same way.
+    const fn once(mut self) -> Self {
+        self.breadth = Breadth::Once;
+        self
+    }
 }
 
 const fn variable(name: &'static str, script: &'static str) -> Act {
@@ -30,6 +39,7 @@ const fn variable(name: &'static str, script: &'static str) -> Act {
         name,
         op: "firmware",
         script,
+        breadth: Breadth::Every,
     }
 }
 
@@ -38,6 +48,7 @@ const fn bmc(name: &'static str, script: &'static str) -> Act {
         name,
         op: "bmc",
         script,
+        breadth: Breadth::Every,
     }
 }
 
@@ -45,14 +56,14 @@ const ACTS: &[Act] = &[
     variable("next-boot", "efibootmgr -n 0000"),
     variable("next-boot-by-hand", "set_variable BootNext-$EFI"),
     variable("boot-order", "efibootmgr -o 0000"),
-    variable("boot-order-deleted", "efibootmgr -O"),
+    variable("boot-order-deleted", "efibootmgr -O").once(),
     variable("boot-entry-made", "efibootmgr -c -d /dev/disk/by-role/root -p 2 -L installer -l '\\EFI\\debian\\grubx64.efi'"),
-    variable("boot-entry-switched-off", "efibootmgr -A -b 0000"),
-    variable("boot-entry-deleted", "efibootmgr -B -b 0000"),
-    variable("timeout", "efibootmgr -t 5"),
+    variable("boot-entry-switched-off", "efibootmgr -A -b 0000").once(),
+    variable("boot-entry-deleted", "efibootmgr -B -b 0000").once(),
+    variable("timeout", "efibootmgr -t 5").once(),
     variable("one-shot-entry", "set_variable LoaderEntryOneShot-$LOADER"),
-    variable("default-entry", "set_variable LoaderEntryDefault-$LOADER"),
-    variable("firmware-setup", "set_variable OsIndications-$EFI"),
+    variable("default-entry", "set_variable LoaderEntryDefault-$LOADER").once(),
+    variable("firmware-setup", "set_variable OsIndications-$EFI").once(),
     variable("factory-reset", "set_variable FactoryResetRequest-8cf2644b-4b0b-428f-9387-6d876050dc67"),
     // The immutable flag that efivarfs sets (fs/efivarfs/inode.c) goes first.
     variable("order-removed-by-hand", "chattr -i $V/BootOrder-$EFI; rm -f $V/BootOrder-$EFI; [ ! -e $V/BootOrder-$EFI ]"),
@@ -70,18 +81,19 @@ const ACTS: &[Act] = &[
          dpkg-deb --root-owner-group -b $P $P.deb >/dev/null; r=0; dpkg -i $P.deb || r=$?; dpkg -r guest-firmware; exit $r",
     ),
     bmc("boot-device", "ipmitool chassis bootdev pxe"),
-    bmc("boot-parameters", "ipmitool chassis bootparam set bootflag force_pxe"),
-    bmc("power-off", "ipmitool chassis power off"),
+    bmc("boot-parameters", "ipmitool chassis bootparam set bootflag force_pxe").once(),
+    bmc("power-off", "ipmitool chassis power off").once(),
     bmc("power-cycle", "ipmitool chassis power cycle"),
-    bmc("power-reset", "ipmitool chassis power reset"),
-    bmc("power-soft", "ipmitool chassis power soft"),
-    bmc("raw-power-off", "ipmitool raw 0 2 0"),
+    bmc("power-reset", "ipmitool chassis power reset").once(),
+    bmc("power-soft", "ipmitool chassis power soft").once(),
+    bmc("raw-power-off", "ipmitool raw 0 2 0").once(),
     // The same sent on to another controller: Send Message, bridged.
     bmc("bridged-power-cycle", "ipmitool raw 6 0x34 0 0x20 0 0xe0 0x81 0 2 2"),
     Act {
         name: "flash-over-a-protected-disk",
         op: "remap",
         script: "modprobe block2mtd; echo /dev/disk/by-role/data >/sys/module/block2mtd/parameters/block2mtd; ls /dev/mtd0",
+        breadth: Breadth::Every,
     },
 ];
 
@@ -116,7 +128,12 @@ S
 /// The cases.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case::prepare("prepare", prepare)];
-    cases.extend(ACTS.iter().map(|act| Case::test(act.name, || perform(act))));
+    // How everything is, as the last act has left it.
+    let last: Shared<String> = Shared::default();
+    cases.extend(ACTS.iter().map(|act| {
+        let last = last.clone();
+        Case::test(act.name, move || perform(act, &last)).breadth(act.breadth)
+    }));
     cases.push(Case::test("power-off-by-ioctl", power_off_by_ioctl));
     cases.extend(WORK.iter().map(|(name, script)| {
         Case::test(*name, || {
@@ -153,10 +170,12 @@ fn state() -> Result<String> {
     .must()
 }
 
-fn perform(act: &Act) -> Result<()> {
-    let (before, mark) = (state()?, audit::mark());
+fn perform(act: &Act, last: &Shared<String>) -> Result<()> {
+    let before = last.get().or_else(|_| state())?;
+    let mark = audit::mark();
     let outcome = run(act.script);
     let after = state()?;
+    last.set(after.clone());
     ensure!(after == before, "it was EFFECTIVE: {before}\n{after}");
     let Err(error) = outcome else {
         bail!("it was not refused")

@@ -56,7 +56,7 @@ const SERVERS: &[Work] = &[
          for i in $(seq 240); do mariadb -e 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.25; done
          [ $(mariadb -NBe 'SELECT COUNT(*) FROM guard_test.t WHERE id > 100000') = 1000 ]
          mariadb -e 'DELETE FROM guard_test.t WHERE id > 100000'",
-    ),
+    ).once(),
     work(
         "mariadb-direct-and-asynchronous",
         60,
@@ -147,7 +147,7 @@ PY",
     ),
     work("bpftool", 60, "bpftool prog list >/dev/null; bpftool map list >/dev/null; bpftool link list >/dev/null; [ \"$DBGUARD_MODE\" = off ] || bpftool prog list | grep -qE ' (lsm|tracing) '"),
     work("processes", 60, "ps aux >/dev/null; ls -l /proc/[0-9]*/fd >/dev/null 2>&1 || true; strace -f -o /root/guest-suite/strace ls / >/dev/null; tar cf /root/guest-suite/etc.tar /etc; journalctl -b -n 5 >/dev/null"),
-    work("update-grub", 120, "if [ -d /boot/grub ]; then grub-mkconfig -o /root/guest-suite/grub.cfg 2>/dev/null; fi; grub-probe -t fs / >/dev/null").once(),
+    work("grub-probe", 60, "grub-probe -t fs / >/dev/null; grub-probe -t device /boot >/dev/null"),
 ];
 
 const FREE: &[Work] = &[

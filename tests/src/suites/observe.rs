@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::fixture::{self, Shared};
 use crate::acts;
-use crate::harness::case::Case;
+use crate::harness::case::{Breadth, Case};
 use crate::harness::disk::Disk;
 use crate::harness::shell::Script;
 use crate::harness::snapshot::Snapshot;
@@ -75,13 +75,14 @@ pub fn cases() -> Vec<Case> {
         made.set(prepare()?);
         Ok(())
     })];
-    for case in CASES {
+    for (at, case) in CASES.iter().enumerate() {
         let shared = shared.clone();
         cases.push(
             Case::test(format!("class-{}", case.op), move || {
                 one_class(case, &shared.get()?)
             })
-            .limit(150),
+            .limit(150)
+            .breadth(Breadth::of_sample(at)),
         );
     }
     let again = shared.clone();

@@ -27,7 +27,7 @@ const VOLUMES: &[Work] = &[
         "lvextend-then-resize2fs",
         90,
         "lvextend -q -L +8M vglive/data; resize2fs /dev/vglive/data",
-    ),
+    ).once(),
     work(
         "vgextend",
         90,
@@ -89,7 +89,7 @@ const XFS: &[Work] = &[
         "xfs-growfs",
         120,
         "lvextend -q -L +16M vglive/xdata; xfs_growfs /mnt/xlive >/dev/null; [ $(df --output=size -B1M /mnt/xlive | tail -1) -gt 40 ]",
-    ),
+    ).once(),
     work(
         "xfs-fsr-and-repair-n",
         120,
@@ -107,7 +107,7 @@ const ARRAY: &[Work] = &[
         "md-check",
         120,
         "M=$(basename $(readlink -f /dev/md/live)); echo check >/sys/block/$M/md/sync_action; for i in $(seq 120); do [ $(cat /sys/block/$M/md/sync_action) = idle ] && break; sleep 0.5; done; [ $(cat /sys/block/$M/md/mismatch_cnt) = 0 ]",
-    ),
+    ).once(),
     work(
         "md-queries",
         60,

@@ -152,15 +152,14 @@ pub fn reboot() -> Result<()> {
 }
 
 /// Ways to spoil the state file, by script.
+/// That each damage is noticed is proved on the host, over every byte (`guard_user::state`); here it
+/// is what a controller does that finds it.
 const SPOILED: &[(&str, &str)] = &[
     ("emptied", ": >$F"),
-    ("cut short", "truncate -s -7 $F"),
-    ("overwritten", "head -c 300 /dev/urandom >$F"),
     (
         "one byte changed",
         "printf X | dd of=$F bs=1 seek=$(($(stat -c %s $F) / 2)) conv=notrunc 2>/dev/null",
     ),
-    ("of another version", "sed -i '1s/ 1 / 99 /' $F"),
     ("a directory", "rm $F; mkdir $F"),
 ];
 

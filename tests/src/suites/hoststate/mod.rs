@@ -36,8 +36,12 @@ pub fn cases() -> Vec<Case> {
             armed()
         }),
         Case::test("crash-leaves-held", held::crash_leaves_held).limit(120),
-        Case::test("release-needs-the-name", held::release_needs_the_name).limit(120),
-        Case::test("restart-arms-again", held::restart_arms_again).limit(150),
+        Case::test("release-needs-the-name", held::release_needs_the_name)
+            .limit(120)
+            .once(),
+        Case::test("restart-arms-again", held::restart_arms_again)
+            .limit(150)
+            .once(),
         // Those that follow need what it leaves behind.
         Case::test("stop-and-unmount-stays-held", held::stop_and_unmount).limit(120),
     ];
@@ -50,7 +54,7 @@ pub fn cases() -> Vec<Case> {
     }
     cases.extend([
         Case::test("controller-restart-stays-held", held::controller_restart).limit(120),
-        Case::test("reboot-comes-back-held", held::reboot).limit(360),
+        Case::test("reboot-comes-back-held", held::reboot).limit(360).once(),
         Case::test("corrupt-state-is-not-idle", held::corrupt_state).limit(900).once(),
         Case::test("release", held::release).limit(120),
         Case::test("idle-refuses-nothing", idle::refuses_nothing).limit(120),
@@ -58,7 +62,7 @@ pub fn cases() -> Vec<Case> {
         Case::test("first-instruction", idle::first_instruction).limit(240),
         Case::test("new-mount-is-protected", idle::new_mount).limit(180).once(),
         Case::test("database-on-a-new-disk", idle::database_on_a_new_disk).limit(180).once(),
-        Case::test("observe", commands::observe).limit(180),
+        Case::test("observe", commands::observe).limit(180).once(),
         Case::test("raw-engine", commands::raw_engine).limit(180).once(),
         Case::test("bad-command-lines", commands::bad_command_lines).limit(180).once(),
         Case::test("bad-configuration", commands::bad_configuration).limit(240).once(),

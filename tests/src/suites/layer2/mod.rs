@@ -14,7 +14,11 @@ pub fn cases() -> Vec<Case> {
     cases.extend(reach::cases());
     cases.extend(work::cases());
     cases.push(Case::test("self-test", reach::self_test));
-    cases.push(Case::test("told-once-in-observe", observe::told_once).limit(240));
+    cases.push(
+        Case::test("told-once-in-observe", observe::told_once)
+            .limit(240)
+            .once(),
+    );
     // Last: the host is idle for a while.
     cases.push(Case::test("without-trampolines", trampolines::off).limit(400));
     cases.push(Case::clean_up("remove", reach::remove));
