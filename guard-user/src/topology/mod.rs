@@ -8,6 +8,7 @@
 //! holder that is not understood, a stack whose members cannot be named, all end as protected.
 
 mod attributes;
+mod beside;
 mod changes;
 mod classify;
 mod identity;

@@ -1,12 +1,12 @@
 //! What the host and its databases use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use guard_abi::Engine;
 
 use super::mounts::{Location, Mount, MountTable, unescape};
-use super::{Inventory, Roots, TopologyError, namespaces};
+use super::{Inventory, Roots, TopologyError, beside, namespaces};
 
 /// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,9 @@ pub struct RawUse {
 pub struct Uses {
     /// Mounted file systems of every mount namespace.
     pub mounts: Vec<MountUse>,
+    /// What file systems keep on other devices than the one that they are known by: dev_t of the
+    /// file system, and those of the others ([`super::beside`]).
+    pub beside: BTreeMap<u32, Vec<u32>>,
     /// Swap areas and files.
     pub swaps: Vec<SwapUse>,
     /// Database directories.
@@ -83,14 +86,16 @@ impl Uses {
             })?;
         let mut uses = Self::default();
         let mut seen = HashMap::new();
-        for mount in table.mounts() {
+        let mut beside = beside::Search::new(roots, inventory);
+        let others = namespaces::other_tables(roots);
+        for mount in std::iter::once(&table)
+            .chain(&others)
+            .flat_map(MountTable::mounts)
+        {
+            beside.add(mount);
             uses.add_mount(mount, &mut seen);
         }
-        for other in namespaces::other_tables(roots) {
-            for mount in other.mounts() {
-                uses.add_mount(mount, &mut seen);
-            }
-        }
+        uses.beside = beside.found();
         uses.swaps = read_swaps(roots, inventory, &table)?;
         Ok(uses)
     }

@@ -71,6 +71,44 @@ fn what_is_used_without_a_claim_stays_protected() {
 }
 
 #[test]
+fn what_a_file_system_keeps_on_other_devices_is_in_use_with_it() {
+    let text = "
+        disk sda 8:0
+        disk sdb 8:16
+        disk sdc 8:32
+        disk sdd 8:48
+        disk sde 8:64
+        disk sdf 8:80
+        part sdf1 8:81 of=sdf
+        mount 8:0 /srv xfs /dev/sda rw,logdev=/dev/sdb,rtdev=/dev/sdc,noquota
+        mount 8:48 /own ext4 /dev/sdd rw
+    ";
+    let journals = |names: &[&str]| {
+        let mut tree = Tree::new(text);
+        for name in names {
+            tree.write(&format!("proc/fs/jbd2/{name}/info"), "");
+        }
+        tree.add("mount 8:81 /other ext4 /dev/sdf1 rw");
+        let verdicts = tree.judge(&["sdd"]);
+        let of = |name| {
+            let device = verdicts.of(name);
+            (device.class(), device.has(device_flag::EXT_MOUNTED))
+        };
+        [of("sdb"), of("sdc"), of("sde"), of("sdd")]
+    };
+    use guard_abi::DeviceClass::{Free, Protected};
+    let [log, realtime, journal, own] = journals(&["sdd-8", "sdf1-8"]);
+    assert_eq!(
+        [log, realtime, journal],
+        [(Protected, false), (Protected, false), (Free, false)]
+    );
+    assert_eq!(own, (Protected, true));
+    // A journal on a disk: of the one that has none of its own.
+    let [.., journal, own] = journals(&["sde", "sdf1-8"]);
+    assert_eq!([journal, own], [(Protected, false), (Protected, true)]);
+}
+
+#[test]
 fn btrfs_claims_each_of_its_devices() {
     let text = "disk sda 8:0\ndisk sdb 8:16\nmount 0:40 /srv btrfs /dev/sda:/dev/sdb rw";
     assert_eq!(claimed(text, &[]), ["sda", "sdb"]);

@@ -21,13 +21,20 @@ pub(super) struct Seeds {
     /// Devices with a mount or swap area for which the kernel may hold no claim on them: the device
     /// is merely what the mount names as its source.
     pub(super) not_claimed: HashSet<u32>,
+    /// What file systems keep on other devices, see [`Uses::beside`].
+    beside: HashMap<u32, Vec<u32>>,
     /// Things in use that do not tell what they lie on: what, and the signature of its members.
     pub(super) opaque: Vec<(&'static str, Signature)>,
     pub(super) problems: Vec<String>,
 }
 
 pub(super) fn collect(inventory: &Inventory, uses: &Uses, memory: &Memory) -> Seeds {
+    let index_of = |dev: &u32| inventory.index_of_dev(*dev).map(|index| index as u32);
     let mut seeds = Seeds::default();
+    for (file_system, others) in &uses.beside {
+        let others = others.iter().filter_map(index_of).collect();
+        seeds.beside.insert(*file_system, others);
+    }
     from_mounts(inventory, uses, &mut seeds);
     from_databases(inventory, uses, &mut seeds);
     from_memory(inventory, memory, &mut seeds);
@@ -61,7 +68,8 @@ fn from_mounts(inventory: &Inventory, uses: &Uses, seeds: &mut Seeds) {
                 mark::CONTENT | mark::DIRECT | mark::USED,
                 why.clone(),
             ));
-            *seeds.mounted.entry(index).or_default() |= mount.ext_writable;
+            let is_its_own = inventory.device(index as usize).dev == mount.location.dev;
+            *seeds.mounted.entry(index).or_default() |= mount.ext_writable && is_its_own;
         }
     }
     for swap in &uses.swaps {
@@ -135,7 +143,10 @@ fn has_device(location: &Location) -> bool {
 /// The block devices that a file system lies on directly.
 pub(super) fn roots_of(inventory: &Inventory, location: &Location, seeds: &mut Seeds) -> Vec<u32> {
     if let Some(index) = inventory.index_of_dev(location.dev) {
-        return vec![index as u32];
+        let beside = seeds.beside.get(&location.dev).into_iter().flatten();
+        return std::iter::once(index as u32)
+            .chain(beside.copied())
+            .collect();
     }
     let named: Vec<u32> = location
         .source
