@@ -160,7 +160,9 @@ impl Search<'_> {
         let target = fs::read_link(path)?;
         let target = target.as_os_str().as_bytes();
         if target.starts_with(b"socket:[") {
-            if text::in_flight(&fs::read_to_string(info_of(path))?) > 0 {
+            if text::in_flight(&fs::read_to_string(info_of(path))?) > 0
+                && !(self.pid == 1 && self.is_nameless_pair(target))
+            {
                 self.add(tid, Way::InFlight(fd), None);
             }
         } else if target == b"anon_inode:[io_uring]" {
@@ -173,6 +175,17 @@ impl Search<'_> {
             self.add(tid, Way::Descriptor(fd), Some(device));
         }
         Ok(())
+    }
+
+    /// Process 1 keeps things in the queues of datagram socket pairs of its own: the network
+    /// namespaces of its units and the locks of their users (systemd, src/core/namespace.c
+    /// `setup_shareable_ns`, src/core/dynamic-user.c). Nobody else has an end, and they stay for as
+    /// long as the unit does.
+    fn is_nameless_pair(&self, target: &[u8]) -> bool {
+        let table = fs::read_to_string(self.dir.join("net/unix")).unwrap_or_default();
+        let inode = String::from_utf8_lossy(target);
+        let inode = inode.trim_start_matches("socket:[").trim_end_matches(']');
+        text::is_nameless_datagram(&table, inode)
     }
 
     fn ring(&mut self, tid: u32, fd: u32, fdinfo: &str) {

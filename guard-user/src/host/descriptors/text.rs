@@ -45,6 +45,15 @@ pub(super) fn in_flight(fdinfo: &str) -> u32 {
         .unwrap_or(0)
 }
 
+/// Whether this socket is of datagrams and has no name, by `/proc/PID/net/unix` (net/unix/af_unix.c
+/// `unix_seq_show`): number, references, protocol, flags, type, state, inode, and the name.
+pub(super) fn is_nameless_datagram(table: &str, inode: &str) -> bool {
+    table.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        matches!(words[..], [_, _, _, _, "0002", _, own] if own == inode)
+    })
+}
+
 /// The files that are registered with an io_uring (io_uring/fdinfo.c): how many places there are,
 /// and the names of those that the kernel lists. While the ring is busy it lists none.
 pub(super) fn registered(fdinfo: &str) -> (u32, Vec<(u32, String)>) {
@@ -94,6 +103,17 @@ mod tests {
     fn queues_and_rings() {
         assert_eq!(in_flight("pos:\t0\nflags:\t02\nscm_fds: 3\n"), 3);
         assert_eq!(in_flight("pos:\t0\nflags:\t02\n"), 0);
+    }
+
+    #[test]
+    fn sockets_without_a_name() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+             00000000fd24acd9: 00000003 00000000 00000000 0002 03  3412\n\
+             00000000fd24acda: 00000003 00000000 00000000 0002 01  3413 /run/systemd/notify\n\
+             00000000fd24acdb: 00000003 00000000 00000000 0001 03  3414\n";
+        let nameless =
+            ["3412", "3413", "3414", "341"].map(|inode| is_nameless_datagram(table, inode));
+        assert_eq!(nameless, [true, false, false, false]);
         let ring = "pos:\t0\nSqThread:\t-1\nUserFiles:\t3\n    0: sda\n    1: <none>\n    2: /dev/x y\nUserBufs:\t0\n";
         let named = vec![
             (0, "sda".to_owned()),
