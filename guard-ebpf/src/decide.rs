@@ -288,6 +288,7 @@ fn decide_command(subject: Subject, object: Object, command: Command) -> Verdict
         // Whoever may write may zero: `lvcreate` wipes the beginning of a new volume so.
         Command::Harm(Op::Discard) if may_change(subject, object) => Verdict::ALLOW,
         Command::Harm(Op::Detach) if subject.grants & tool_grant::SHUTDOWN != 0 => Verdict::ALLOW,
+        Command::Assemble(op) if may_grow(subject, object) => Verdict::record(op),
         Command::Harm(op) | Command::Disk(op) | Command::Assemble(op) => {
             Verdict::deny(op, not_free(object))
         }
@@ -299,6 +300,12 @@ fn decide_command(subject: Subject, object: Object, command: Command) -> Verdict
         Command::Unlisted(op) => Verdict::deny(op, Reason::CommandNotListed),
         Command::Unreadable => Verdict::deny(Op::Passthrough, Reason::UnreadableArgument),
     }
+}
+
+/// `SET_ARRAY_INFO` of an array that runs changes it (drivers/md/md.c `update_array_info`).
+#[inline(always)]
+const fn may_grow(subject: Subject, object: Object) -> bool {
+    matches!(object.driver, Driver::Md) && subject.grants & tool_grant::MD_GROW != 0
 }
 
 #[inline(always)]

@@ -128,8 +128,10 @@ const fn in_place(subject: Subject, object: FileObject) -> Verdict {
             Verdict::deny(op, reason(op))
         }
         PlaceKind::Array | PlaceKind::Member => {
-            // `mdmon` keeps external metadata through these, `mdadm` assembles and replaces.
-            let keepers = tool_grant::MD_MEMBER | tool_grant::NEW_MD | tool_grant::SHUTDOWN;
+            // `mdmon` keeps external metadata through these, `mdadm` assembles and replaces. What
+            // `mdadm --grow` would cut off or make without redundancy it does here, too, and then it
+            // has not the grant.
+            let keepers = tool_grant::MD_MEMBER | tool_grant::MD_KEEP | tool_grant::SHUTDOWN;
             if subject.grants & keepers != 0 {
                 Verdict::ALLOW
             } else {

@@ -143,7 +143,8 @@ pub struct Target {
 impl Target {
     #[inline(always)]
     pub fn of(node: Node, policy: &Policy) -> Self {
-        // SAFETY: an entry is only ever replaced as a whole; it is copied at once.
+        // SAFETY: an entry is replaced as a whole, except for one flag that may go (see
+        // `use_redundancy_up`); it is copied at once.
         let (class, flags, partitions) = match unsafe { DEVICES.get(node.key) } {
             None => (DeviceClass::Unknown, 0, u64::MAX),
             Some(entry) => (class(entry.class), entry.flags, entry.partitions),
@@ -320,10 +321,13 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
     };
     // Nothing else asks who sends it: what a drive is told to do does not depend on it.
     let subject = match meaning {
-        Command::Harm(Op::Discard | Op::Detach) => subject(),
+        Command::Harm(Op::Discard | Op::Detach) | Command::Assemble(_) => subject(),
         _ => Subject::default(),
     };
     let verdict = decide::decide(subject, target.object, Act::Command(meaning));
+    if matches!(meaning, Command::LoseMember) && !matches!(verdict.decision, Decision::Deny) {
+        use_redundancy_up(target.key);
+    }
     conclude(
         verdict,
         &policy,
@@ -335,6 +339,17 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
             opcode,
         },
     )
+}
+
+/// An array loses a member: whether it can do without another is told by the controller, once it has
+/// looked at the array again. Until then it cannot.
+#[inline(always)]
+fn use_redundancy_up(array: DeviceKey) {
+    if let Some(entry) = DEVICES.get_ptr_mut(array) {
+        // SAFETY: a map value, aligned. An entry that the controller writes meanwhile is another one,
+        // and then this is as if the controller had been the later one.
+        unsafe { (*entry).flags &= !device_flag::MD_REDUNDANT };
+    }
 }
 
 /// The object is the device that becomes a member, whatever array it is added to: a free array

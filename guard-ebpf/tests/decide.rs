@@ -254,7 +254,27 @@ fn expected_for_command(object: Object, command: Command) -> (Decision, Reason) 
 }
 
 #[test]
-fn who_asks_matters_to_a_discard_and_at_shutdown_alone() {
+fn only_mdadm_that_grows_it_changes_a_protected_array() {
+    for object in objects().filter(|object| object.class == DeviceClass::Protected) {
+        for grant in [0, tool_grant::MD_GROW, !tool_grant::MD_GROW] {
+            let subject = Subject {
+                critical: false,
+                grants: grant,
+            };
+            let verdict = decide(subject, object, Act::Command(Command::Assemble(Op::Remap)));
+            let may = grant == tool_grant::MD_GROW && object.driver == Driver::Md;
+            let expected = if may {
+                Decision::Record
+            } else {
+                Decision::Deny
+            };
+            assert_eq!(verdict.decision, expected, "{object:?} {grant:#x}");
+        }
+    }
+}
+
+#[test]
+fn who_asks_matters_to_a_discard_an_array_and_at_shutdown_alone() {
     let mighty = Subject {
         critical: true,
         grants: u32::MAX,
@@ -262,6 +282,9 @@ fn who_asks_matters_to_a_discard_and_at_shutdown_alone() {
     for object in objects() {
         for command in commands() {
             if matches!(command, Command::Harm(Op::Discard | Op::Detach)) {
+                continue;
+            }
+            if matches!(command, Command::Assemble(_)) && object.driver == Driver::Md {
                 continue;
             }
             let act = Act::Command(command);

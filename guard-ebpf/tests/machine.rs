@@ -283,7 +283,11 @@ fn knobs_count_where_they_belong_to_something_protected() {
             assert!(op.is_none_or(|op| op == verdict.op), "{name} in {place:?}");
         }
     }
-    for keeper in [tool_grant::MD_MEMBER, tool_grant::NEW_MD] {
+    let maker = with(tool_grant::NEW_MD | tool_grant::MD_GROW);
+    let act = FileAct::Write;
+    let verdict = judge(maker, FileSystem::Sysfs, PlaceKind::Array, "level", act);
+    assert!(is_denied(verdict) && verdict.op == Op::Detach);
+    for keeper in [tool_grant::MD_MEMBER, tool_grant::MD_KEEP] {
         for place in [PlaceKind::Array, PlaceKind::Member] {
             let act = FileAct::Write;
             let verdict = judge(with(keeper), FileSystem::Sysfs, place, "state", act);
@@ -319,6 +323,7 @@ fn character_devices_are_known_by_major_and_minor() {
         (16, 1 | 2 | 4) => Some(Control::Memory),
         (17, 144) => Some(Control::Nvram),
         (17, 224) | (20, _) => Some(Control::Tpm),
+        (17, 231) => Some(Control::Snapshot),
         (17, 236) => Some(Control::Mapper),
         (18, _) => Some(Control::Flash),
         (19, _) => Some(Control::Bmc),
@@ -340,6 +345,7 @@ fn reading_is_for_everybody() {
         Control::Tpm,
         Control::Bmc,
         Control::Mapper,
+        Control::Snapshot,
     ] {
         for ioctl_only in [false, true] {
             let access = Access {
@@ -355,7 +361,10 @@ fn reading_is_for_everybody() {
                 ioctl_only: false,
             },
         );
-        let refused = matches!(device, Control::Memory | Control::Nvram | Control::Flash);
+        let refused = matches!(
+            device,
+            Control::Memory | Control::Nvram | Control::Flash | Control::Snapshot
+        );
         assert_eq!(is_denied(write), refused, "{device:?}");
     }
 }

@@ -85,6 +85,8 @@ const _: () = {
         grant::PREEN,
         grant::SWAP_ON,
         grant::NEW_MD,
+        grant::MD_KEEP,
+        grant::MD_GROW,
         grant::SHUTDOWN,
         grant::BOOT_FILES,
         grant::BOOT_STATE,

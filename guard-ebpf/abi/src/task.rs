@@ -49,6 +49,11 @@ pub mod tool_grant {
     /// when it executes `systemd-shutdown`; kept, because that goes on as a script of the
     /// initramfs where there is one (src/shutdown/shutdown.c `switch_root_initramfs`).
     pub const SHUTDOWN: u32 = 1 << 9;
+    /// May write the files of a protected array in sysfs (`/sys/block/mdN/md`): puts it together and
+    /// keeps it.
+    pub const MD_KEEP: u32 = 1 << 13;
+    /// May grow a protected array: more members, more of each, a bitmap.
+    pub const MD_GROW: u32 = 1 << 14;
     /// May change what the machine boots from: package managers and what they run.
     pub const BOOT_FILES: u32 = 1 << 10;
     /// May change what the machine boots into next (`grubenv`).

@@ -121,7 +121,7 @@ impl Grant {
             Self::MdMember => tool_grant::MD_MEMBER,
             Self::DriveQuery => tool_grant::DRIVE_QUERY,
             Self::NewDm => tool_grant::NEW_DM,
-            Self::NewMd => tool_grant::NEW_MD,
+            Self::NewMd => tool_grant::NEW_MD | tool_grant::MD_KEEP,
             Self::Unlock => tool_grant::UNLOCK,
             Self::Preen => tool_grant::PREEN,
             Self::SwapOn => tool_grant::SWAP_ON,

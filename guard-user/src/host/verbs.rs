@@ -168,6 +168,15 @@ pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     // how it works. The device is opened for writing, to learn its size.
     any("resize", REOPEN),
     any("refresh", REOPEN),
+    // Whatever else the line says: no other argument may stand beside these, and one always does.
+    of_free("erase", 0, &[]),
+    of_free("luksErase", 0, &[]),
+    of_free("luksKillSlot", 0, &[]),
+    of_free("luksRemoveKey", 0, &[]),
+    of_free("luksHeaderRestore", 0, &[]),
+    of_free("luksConvertKey", 0, &[]),
+    of_free("convert", 0, &[]),
+    of_free("reencrypt", 0, &[]),
 ];
 
 /// Verbs of `systemd-cryptsetup`, which unlocks at boot.
@@ -189,26 +198,82 @@ pub(super) const E2FSCK_VERBS: &[Verb] = &[
 pub(super) const FSCK_FAT_VERBS: &[Verb] =
     &[any("-a", tool_grant::PREEN), any("-p", tool_grant::PREEN)];
 
-/// Arguments of `mdadm` that put an array together from its own members, one disk at a time or all,
-/// or move a spare to where it is needed. `--create` and `--build` are none of them; mdadm takes no
-/// two modes at once (mdadm.c, "would set mdadm mode to").
+/// Arguments of `mdadm`: those that put an array together from its own members, one disk at a time or
+/// all, or move a spare to where it is needed; those that replace a member; and growing. `--create`
+/// and `--build` are none of them; mdadm takes no two modes at once (mdadm.c, "would set mdadm mode
+/// to"). Which letters of two modes are the same does not matter: what they let it do is the same.
 pub(super) const MDADM_VERBS: &[Verb] = &[
-    any("--assemble", tool_grant::STACK),
-    any("-A", tool_grant::STACK),
-    any("-As", tool_grant::STACK),
-    any("-AR", tool_grant::STACK),
-    any("-AsR", tool_grant::STACK),
-    any("-ARs", tool_grant::STACK),
-    any("--incremental", tool_grant::STACK),
-    any("-I", tool_grant::STACK),
-    any("-Iq", tool_grant::STACK),
-    any("-IR", tool_grant::STACK),
-    any("-IRs", tool_grant::STACK),
-    any("-IRsq", tool_grant::STACK),
-    any("--re-add", tool_grant::STACK),
-    any("--monitor", tool_grant::STACK),
-    any("--follow", tool_grant::STACK),
-    any("-F", tool_grant::STACK),
+    any("--assemble", ASSEMBLE),
+    any("-A", ASSEMBLE),
+    any("-As", ASSEMBLE),
+    any("-AR", ASSEMBLE),
+    any("-AsR", ASSEMBLE),
+    any("-ARs", ASSEMBLE),
+    any("--incremental", ASSEMBLE),
+    any("-I", ASSEMBLE),
+    any("-Iq", ASSEMBLE),
+    any("-If", ASSEMBLE),
+    any("-IR", ASSEMBLE),
+    any("-IRs", ASSEMBLE),
+    any("-IRsq", ASSEMBLE),
+    any("--re-add", ASSEMBLE),
+    any("--monitor", ASSEMBLE),
+    any("--follow", ASSEMBLE),
+    any("-F", ASSEMBLE),
+    any("--add", tool_grant::MD_KEEP),
+    any("--add-spare", tool_grant::MD_KEEP),
+    any("-a", tool_grant::MD_KEEP),
+    any("--fail", tool_grant::MD_KEEP),
+    any("--set-faulty", tool_grant::MD_KEEP),
+    any("-f", tool_grant::MD_KEEP),
+    any("--remove", tool_grant::MD_KEEP),
+    any("-r", tool_grant::MD_KEEP),
+    any("--replace", tool_grant::MD_KEEP),
+    any("--readwrite", tool_grant::MD_KEEP),
+    any("-w", tool_grant::MD_KEEP),
+    any("--wait", tool_grant::MD_KEEP),
+    any("-W", tool_grant::MD_KEEP),
+    any("--wait-clean", tool_grant::MD_KEEP),
+    // Growing: a size alone could be a smaller one, so it has to be the largest there is. Fewer
+    // members are refused by MD itself while the array needs them or its size does
+    // (drivers/md/raid1.c `raid1_reshape`, raid5.c `check_reshape`), and the size cannot be cut:
+    // `--array-size`, `--level`, `--layout`, `--chunk` and `--force` are not listed.
+    with_options("--grow", GROW, &[GROW_OPTIONS]),
+    with_options("-G", GROW, &[GROW_OPTIONS]),
+];
+
+const ASSEMBLE: u32 = tool_grant::STACK | tool_grant::MD_KEEP;
+
+/// A bitmap is written to each member.
+const GROW: u32 = tool_grant::MD_KEEP | tool_grant::MD_GROW | tool_grant::MD_MEMBER;
+
+/// Options of `mdadm --grow` that take nothing away (mdadm(8)).
+const GROW_OPTIONS: &[&str] = &[
+    "-q",
+    "--quiet",
+    "-v",
+    "--verbose",
+    "--size=max",
+    "-zmax",
+    "-n",
+    "-n2",
+    "-n3",
+    "-n4",
+    "--raid-devices",
+    "--raid-devices=2",
+    "--raid-devices=3",
+    "--raid-devices=4",
+    "--raid-devices=5",
+    "--raid-devices=6",
+    "--raid-devices=7",
+    "--raid-devices=8",
+    "-b",
+    "-binternal",
+    "-bnone",
+    "--bitmap",
+    "--bitmap=internal",
+    "--bitmap=none",
+    "--continue",
 ];
 
 /// Verbs of `zpool` that have the module open a pool's disks and write no label of their own.

@@ -152,7 +152,9 @@ pub fn array() -> Vec<Case> {
     let mut cases = build(&group, &[block::CORE, MEMBER], &[]);
     let upper = || Ok(Target::plain(Disk::at("/dev/md/crit")?));
     cases.extend(upper_device("md", upper, &[block::CORE]));
+    cases.push(Case::test("two-failed-at-once", two_members_at_once).limit(180));
     cases.push(Case::clean_up("remove", || {
+        shell::must(LOSS_ENDS)?;
         shell::must("umount /mnt/mdcrit && udevadm settle && mdadm --stop /dev/md/crit").map(drop)
     }));
     cases
@@ -170,7 +172,92 @@ const MEMBER: &[Act] = &[
         .effect(Effect::None("belongs to the fixture"))
         .ops(&["detach"])
         .refusal(Refusal::Harmless),
+    // MD's own files do the rest of what `--grow` can: cut it, and take away its redundancy.
+    Act::shell(
+        "mdadm-array-size",
+        "before=$(blockdev --getsize64 /dev/md/crit); mdadm --grow /dev/md/crit --array-size=4M; \
+         [ $(blockdev --getsize64 /dev/md/crit) != $before ]",
+    )
+    .effect(Effect::None("belongs to the fixture"))
+    .ops(&["detach"])
+    .elsewhere(),
+    Act::shell(
+        "mdadm-level-0",
+        "mdadm --grow /dev/md/crit --level=0; mdadm --detail /dev/md/crit | grep -q raid0",
+    )
+    .effect(Effect::None("belongs to the fixture"))
+    .ops(&["detach", "remap"])
+    .elsewhere(),
 ];
+
+/// An array loses one member at a time, each after the controller has looked at it again.
+const LOSS: &str = "set -eu
+    modprobe raid456
+    mdadm -q --create /dev/md/five --run --assume-clean --metadata=1.2 --level=5 --raid-devices=3 \
+        --homehost=any $A $B $C </dev/null; udevadm settle
+    mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 /dev/md/five
+    mkdir -p /mnt/mdfive; mount /dev/md/five /mnt/mdfive; seq 20000 >/mnt/mdfive/rows; sync -f /mnt/mdfive
+    dbguard mark --data /mnt/mdfive
+    for i in $(seq 100); do dbguard check /dev/md/five >/dev/null || break; sleep 0.2; done
+    echo redundant; mdadm /dev/md/five --fail $A --fail $B && echo both || true
+    [ $(cat /sys/class/block/$(basename $(readlink -f /dev/md/five))/md/degraded) = 1 ]
+    echo 3 >/proc/sys/vm/drop_caches; seq 20000 | cmp - /mnt/mdfive/rows; echo more >/mnt/mdfive/more; sync -f /mnt/mdfive";
+const LOSS_ENDS: &str = "umount /mnt/mdfive; udevadm settle
+    for i in $(seq 50); do [ -e /dev/md/five ] || break; mdadm --stop /dev/md/five 2>&1 || sleep 0.2; done
+    [ ! -e /dev/md/five ]";
+
+/// Two members of an array that can spare one, failed by one command.
+fn two_members_at_once() -> Result<()> {
+    let mut script = shell::Script::new(LOSS).limit(120);
+    for (variable, name) in [("A", "crit-md-c"), ("B", "crit-md-d"), ("C", "crit-md-e")] {
+        script = script.with(variable, fixture::memory_disk(name, 48)?.path());
+    }
+    let mark = audit::mark();
+    let said = script.must()?;
+    ensure!(!said.contains("both"), "both were failed: {said}");
+    audit::wait_refusal(mark, &[], &["detach"]).map(drop)
+}
+
+/// What a file system keeps beside: an ext4's journal and an XFS's log and realtime volume, each on a
+/// disk of its own.
+pub fn beside() -> Vec<Case> {
+    let group = Group {
+        make: || memory("crit-journal"),
+        reset: Reset::Fill,
+        protect: |target| {
+            let disk = |name| fixture::memory_disk(name, 96).map(|disk| disk.path());
+            let script = "set -e; wipefs -qa $DEV; sync $DEV
+                 mke2fs -q -F -b 4096 -O journal_dev $DEV; mkfs.ext4 -q -F -b 4096 -J device=$DEV $EXT
+                 mkdir -p /mnt/besideext /mnt/besidexfs; mount -o ro $EXT /mnt/besideext
+                 QA_CHECK_FS=1 TEST_DIR=/x TEST_DEV=/y mkfs.xfs -q -f -s size=4096 \
+                     -l logdev=$LOG,size=16m,sectsize=4096 -r rtdev=$RT $XFS
+                 mount -o ro,logdev=$LOG,rtdev=$RT $XFS /mnt/besidexfs
+                 udevadm settle; sync $DEV
+                 dbguard mark --data /mnt/besideext; dbguard mark --data /mnt/besidexfs";
+            shell::Script::new(script)
+                .with("DEV", target.disk.path())
+                .with("EXT", disk("crit-ext")?)
+                .with("XFS", disk("crit-xfs")?)
+                .with("LOG", disk("crit-log")?)
+                .with("RT", disk("crit-rt")?)
+                .limit(90)
+                .must()?;
+            for name in ["crit-log", "crit-rt"] {
+                guard::wait_guarded(&fixture::memory_disk(name, 96)?.node)?;
+            }
+            guard::wait_guarded(&target.disk.node)
+        },
+    };
+    let mut cases = build(&group, &[block::CORE], &[]);
+    for (prefix, name) in [("log", "crit-log"), ("rt", "crit-rt")] {
+        let disk = move || Ok(Target::plain(fixture::memory_disk(name, 96)?));
+        cases.extend(upper_device(prefix, disk, &[block::CORE]));
+    }
+    cases.push(Case::clean_up("remove", || {
+        shell::must("umount /mnt/besideext /mnt/besidexfs").map(drop)
+    }));
+    cases
+}
 
 /// A whole spare disk, blank and free.
 fn blank(role: &str) -> Result<Target> {
@@ -218,7 +305,7 @@ fn build(group: &Group, every: &[&'static [Act]], once: &[&'static [Act]]) -> Ve
 /// The same acts on a device above the prepared one.
 fn upper_device(
     prefix: &'static str,
-    find: fn() -> Result<Target>,
+    find: impl Fn() -> Result<Target> + Clone + Send + 'static,
     lists: &[&'static [Act]],
 ) -> Vec<Case> {
     lists
@@ -227,6 +314,7 @@ fn upper_device(
         .flatten()
         .enumerate()
         .map(|(at, act)| {
+            let find = find.clone();
             Case::test(format!("{prefix}-{}", act.name), move || {
                 guarded(act, &find()?)
             })

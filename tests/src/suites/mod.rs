@@ -101,6 +101,13 @@ pub const ALL: &[Suite] = &[
         cases: destruction::array,
     },
     Suite {
+        name: "destruction-beside",
+        about: "a journal, a log and a realtime volume on disks of their own",
+        seconds: (15, 15),
+        machine: Machine::Server,
+        cases: destruction::beside,
+    },
+    Suite {
         name: "observe",
         about: "one operation class at a time is let through and recorded, the others are refused",
         seconds: (60, 0),

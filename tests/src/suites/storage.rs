@@ -109,6 +109,16 @@ const ARRAY: &[Work] = &[
         "M=$(basename $(readlink -f /dev/md/live)); echo check >/sys/block/$M/md/sync_action; for i in $(seq 120); do [ $(cat /sys/block/$M/md/sync_action) = idle ] && break; sleep 0.5; done; [ $(cat /sys/block/$M/md/mismatch_cnt) = 0 ]",
     ).once(),
     work(
+        "md-grown",
+        180,
+        "synced() { for i in $(seq 240); do grep -qE 'recovery|resync' /proc/mdstat || return 0; sleep 0.5; done; return 1; }
+         M=/sys/block/$(basename $(readlink -f /dev/md/live))/md
+         mdadm --grow /dev/md/live --bitmap=internal 2>&1; [ $(cat $M/bitmap/location) != none ]
+         mdadm --grow /dev/md/live --bitmap=none 2>&1; [ $(cat $M/bitmap/location) = none ]
+         mdadm /dev/md/live --add $MD 2>&1; mdadm --grow /dev/md/live --raid-devices=3 2>&1
+         [ $(cat $M/raid_disks) = 3 ]; synced; mdadm --grow /dev/md/live --size=max 2>&1; cmp /mnt/mdlive/rows $DIR/rows",
+    ),
+    work(
         "md-queries",
         60,
         "mdadm --detail /dev/md/live >/dev/null; mdadm --examine $MA >/dev/null; mdadm --detail --scan >/dev/null; cat /proc/mdstat >/dev/null; mdadm --monitor --scan --oneshot >/dev/null 2>&1 || true",
@@ -149,6 +159,7 @@ const DISKS: &[(&str, &str, u32)] = &[
     ("MA", "md-a", 48),
     ("MB", "md-b", 48),
     ("MC", "md-c", 48),
+    ("MD", "md-d", 48),
     ("FA", "free-a", 48),
     ("FB", "free-b", 48),
 ];
