@@ -98,7 +98,7 @@ pub fn judge(fs: FileSystem, inode: Inode, dentry: Dentry, done: Done) -> i64 {
     let rule = if matches!(fs, FileSystem::Other) && !among_boot_files {
         NameRule::NONE
     } else {
-        rule(fs, dentry.name())
+        by_name(fs, dentry)
     };
     let object = FileObject {
         fs,
@@ -258,6 +258,17 @@ fn rule(fs: FileSystem, name: *const c_void) -> NameRule {
         op: Op::from_u8(op as u8).unwrap_or(Op::Guard),
         scope: NameScope::from_u8(scope as u8).unwrap_or(NameScope::Nowhere),
     }
+}
+
+/// What the name of an entry says, or, in procfs, that of the directory above its own: the devices of a
+/// bus have numbers for names there.
+#[inline(always)]
+fn by_name(fs: FileSystem, dentry: Dentry) -> NameRule {
+    let own = rule(fs, dentry.name());
+    if !matches!(fs, FileSystem::Proc) || !matches!(own.scope, NameScope::Nowhere) {
+        return own;
+    }
+    rule(fs, dentry.parent().parent().name())
 }
 
 /// Without a branch, so that the verifier has one path.

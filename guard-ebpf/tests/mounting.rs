@@ -69,7 +69,13 @@ fn what_is_refused_in_the_host_namespace() {
         let refused = doer.in_host_namespace
             && match act {
                 MountAct::Cover(PlaceKind::Mount) => true,
-                MountAct::Cover(PlaceKind::Guard | PlaceKind::Pins)
+                MountAct::Cover(
+                    PlaceKind::Guard
+                    | PlaceKind::Pins
+                    | PlaceKind::GuardProgram
+                    | PlaceKind::GuardConfig
+                    | PlaceKind::GuardLog,
+                )
                 | MountAct::Move(PlaceKind::Guard | PlaceKind::Pins) => guard,
                 MountAct::Unmount {
                     place: PlaceKind::Guard | PlaceKind::Pins,

@@ -206,6 +206,48 @@ pub const NAMED_FILES: &[NamedFile] = &[
         Op::Detach,
         NameScope::InPlace,
     ),
+    // drivers/scsi/scsi_sysfs.c, scsi_transport_fc.c, scsi_transport_sas.c: what a host and its links
+    // have beside `state` and `enable`.
+    named(
+        FileSystem::Sysfs,
+        "host_reset",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "issue_lip",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "link_reset",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "hard_reset",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    // drivers/pci/slot.c, hotplug/pci_hotplug_core.c: the power of a slot. drivers/pci/pci-sysfs.c:
+    // what is below a bridge, and functions that a disk may be. drivers/acpi/device_sysfs.c.
+    named(FileSystem::Sysfs, "power", Op::Detach, NameScope::InPlace),
+    named(
+        FileSystem::Sysfs,
+        "reset_subordinate",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "sriov_numvfs",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(FileSystem::Sysfs, "eject", Op::Detach, NameScope::InPlace),
     // drivers/pci/pci-sysfs.c: registers of a device, past its driver.
     named(
         FileSystem::Sysfs,
@@ -340,6 +382,52 @@ pub const NAMED_FILES: &[NamedFile] = &[
         NameScope::InPlace,
     ),
     named(FileSystem::Sysfs, "size", Op::Detach, NameScope::InPlace),
+    // Sectors that count as lost, ranges whose writes wait, and whether the last member may go.
+    named(
+        FileSystem::Sysfs,
+        "bad_blocks",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "unacknowledged_bad_blocks",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "suspend_lo",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "suspend_hi",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    named(
+        FileSystem::Sysfs,
+        "fail_last_dev",
+        Op::Detach,
+        NameScope::InPlace,
+    ),
+    // fs/ext4/sysfs.c: does what an error does, on a live file system.
+    named(
+        FileSystem::Sysfs,
+        "trigger_fs_error",
+        Op::Detach,
+        NameScope::Everywhere,
+    ),
+    // drivers/pci/proc.c: a directory. What lies in those below it are the registers of every device,
+    // past its driver; of sysfs only those of protected ones count.
+    named(
+        FileSystem::Proc,
+        "pci",
+        Op::Passthrough,
+        NameScope::Everywhere,
+    ),
     // kernel/power/hibernate.c `resume_store`: writes a signature to the swap device. `state` in
     // the same directory suspends.
     named(FileSystem::Sysfs, "resume", Op::Reset, NameScope::InPlace),

@@ -22,6 +22,8 @@ pub enum Control {
     Bmc,
     /// device-mapper's control node.
     Mapper,
+    /// Hibernation by programs: freezes them all, and puts another memory in place of this one.
+    Snapshot,
 }
 
 /// Which one a character device is (Documentation/admin-guide/devices.txt,
@@ -38,6 +40,7 @@ pub const fn control(kind: u32, minor: u32) -> Option<Control> {
         (MEMORY, 1 | 2 | 4) => Some(Control::Memory),
         (MISC, 144) => Some(Control::Nvram),
         (MISC, 224) | (TPM, _) => Some(Control::Tpm),
+        (MISC, 231) => Some(Control::Snapshot),
         (MISC, 236) => Some(Control::Mapper),
         (MTD, _) => Some(Control::Flash),
         (IPMI, _) => Some(Control::Bmc),
@@ -52,7 +55,7 @@ pub const fn open(control: Control, access: Access) -> Verdict {
         return Verdict::ALLOW;
     }
     match control {
-        Control::Memory => Verdict::deny(Op::Reset, Reason::RunningSystem),
+        Control::Memory | Control::Snapshot => Verdict::deny(Op::Reset, Reason::RunningSystem),
         Control::Nvram | Control::Flash => Verdict::deny(Op::Firmware, Reason::ProtectedFile),
         // Every use writes, attestation and unlocking too; clearing cannot be told from them here.
         Control::Tpm => Verdict::record(Op::Firmware),
@@ -83,6 +86,8 @@ pub const fn command(control: Control, cmd: u32) -> Meaning {
         Control::Nvram if matches!(cmd, 0x7040 | 0x7041) => {
             Meaning::Known(Verdict::deny(Op::Firmware, Reason::ProtectedFile))
         }
+        // kernel/power/user.c `snapshot_ioctl`: it serves any descriptor, and nothing but this.
+        Control::Snapshot => Meaning::Known(Verdict::deny(Op::Reset, Reason::RunningSystem)),
         Control::Bmc => ipmi::ioctl(cmd),
         Control::Mapper => mapper::ioctl(cmd),
         // Flash is erased through descriptors opened for writing alone (drivers/mtd/mtdchar.c).

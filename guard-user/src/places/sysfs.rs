@@ -5,7 +5,7 @@
 //! Only directories that hold one of the names of [`guard_abi::NAMED_FILES`] are told: of 10,000
 //! SCSI disks there is one directory each, because disk, `sg` and `bsg` node share their LUN's.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -24,6 +24,7 @@ const GLUE: [&str; 4] = ["block", "nvme", "scsi_host", "virtual"];
 pub(super) fn find(facts: Facts<'_>, places: &mut Places) {
     let mut walk = Walk {
         sys: &facts.roots.sys,
+        slots: slots(&facts.roots.sys),
         places,
         seen: HashSet::new(),
         last: PathBuf::new(),
@@ -38,6 +39,8 @@ pub(super) fn find(facts: Facts<'_>, places: &mut Places) {
 
 struct Walk<'a> {
     sys: &'a Path,
+    /// PCI slots by the address of what is in them, without its function.
+    slots: HashMap<String, PathBuf>,
     places: &'a mut Places,
     /// Inode numbers of what has been added.
     seen: HashSet<u64>,
@@ -84,6 +87,32 @@ impl Walk<'_> {
             if !sorts && !is_target {
                 self.add_with_driver(directory);
             }
+            if let Some((device, _)) = name.to_str().and_then(|name| name.rsplit_once('.'))
+                && let Some(slot) = self.slots.get(device).cloned()
+            {
+                self.add(&slot, PlaceKind::Device);
+            }
+            if name.as_encoded_bytes().starts_with(b"host") {
+                self.host(directory);
+            }
+        }
+    }
+
+    /// What the classes of SCSI hosts and their transports have beside a host: its state, resets of it
+    /// and of its links (drivers/scsi/scsi_sysfs.c, scsi_transport_fc.c, scsi_transport_sas.c).
+    fn host(&mut self, host: &Path) {
+        let name = host.file_name().unwrap_or_default();
+        for class in ["scsi_host", "fc_host", "sas_host", "iscsi_host"] {
+            self.add(&host.join(class).join(name), PlaceKind::Device);
+        }
+        for entry in fs::read_dir(host).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let class = match name.as_encoded_bytes() {
+                [b'r', b'p', b'o', b'r', b't', b'-', ..] => "fc_remote_ports",
+                [b'p', b'h', b'y', b'-', ..] => "sas_phy",
+                _ => continue,
+            };
+            self.add(&entry.path().join(class).join(&name), PlaceKind::Device);
         }
     }
 
@@ -151,6 +180,21 @@ impl Walk<'_> {
         }
         path.starts_with(self.sys).then_some(path)
     }
+}
+
+/// Slots whose power can be switched off: `/sys/bus/pci/slots/NAME/address`, `DOMAIN:BUS:DEVICE`.
+fn slots(sys: &Path) -> HashMap<String, PathBuf> {
+    let entries = fs::read_dir(sys.join("bus/pci/slots"))
+        .into_iter()
+        .flatten();
+    let slot = |path: PathBuf| {
+        let address = fs::read_to_string(path.join("address")).ok()?;
+        Some((address.trim().to_owned(), path))
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| slot(entry.path()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -269,6 +313,13 @@ mod tests {
             "devices/pci0000:00/0000:00:05.0/driver",
             "../../../bus/pci/drivers/nvme",
         );
+        for (slot, address) in [("4", "0000:00:04"), ("9", "0000:00:09")] {
+            let slot = format!("bus/pci/slots/{slot}");
+            sysfs.dir(&slot);
+            fs::write(sysfs.path(&slot).join("address"), format!("{address}\n")).expect("written");
+        }
+        sysfs.dir(&format!("{host}/scsi_host/host0"));
+        sysfs.dir(&format!("{host}/phy-0:0/sas_phy/phy-0:0"));
         sysfs.dir("devices/virtual/block/md0/md/dev-sda");
         sysfs.link("dev/block/9:0", "../../devices/virtual/block/md0");
         for other in [
@@ -295,6 +346,7 @@ mod tests {
         ]);
         let host = "devices/pci0000:00/0000:00:04.0/virtio1/host0";
         let expected = [
+            ("bus/pci/slots/4".to_owned(), PlaceKind::Device),
             ("bus/scsi/drivers/sd".to_owned(), PlaceKind::Driver),
             ("devices/pci0000:00".to_owned(), PlaceKind::Device),
             (
@@ -306,6 +358,8 @@ mod tests {
                 PlaceKind::Device,
             ),
             (host.to_owned(), PlaceKind::Device),
+            (format!("{host}/phy-0:0/sas_phy/phy-0:0"), PlaceKind::Device),
+            (format!("{host}/scsi_host/host0"), PlaceKind::Device),
             (format!("{host}/target0:0:0/0:0:0:0"), PlaceKind::Device),
             ("power".to_owned(), PlaceKind::Power),
         ];

@@ -192,8 +192,7 @@ pub const STACKED: &[Row] = &[
     row("D3", "Arrays stopped, robbed of members, or given a protected disk", "mdadm --stop, --fail, --remove, --add, --build", ALL,
         RefusedByRule("detach", "a member that the array can spare may be failed and replaced, see L5; anything else loses data"))
         .hooks(&["file_ioctl", "file_ioctl_compat", "file_open", "cgroup_device"])
-        .tests(&["mdadm-stop", "md-build-over", "observe::class-remap", "layer2::md-new-dev"])
-        .but("MD's files in the sysfs directory of a protected array: refused to all but mdadm and mdmon, and no case writes one; a host test has the decision"),
+        .tests(&["mdadm-stop", "mdadm-array-size", "mdadm-level-0", "two-failed-at-once", "md-build-over", "observe::class-remap", "layer2::md-new-dev"]),
     row("D4", "Loop devices over a disk", "losetup", ALL, RefusedOnDevice)
         .hooks(OPEN)
         .tests(&["loop-*"]),
@@ -222,7 +221,7 @@ pub const STACKED: &[Row] = &[
         .tests(&["layer2::work-mount*", "mounts::failover", "hoststate::stop-and-unmount-stays-held", "hoststate::restart-arms-again", "legitimate::postgres-on-its-own-disk"]),
     row("D11", "Hibernation and resume", "/sys/power/resume, /sys/power/state, reboot(2)", ALL, RefusedByRule("reset", "no database server hibernates"))
         .hooks(&["file_open", "capable"])
-        .tests(&["machine::suspend", "machine::resume-device", "machine::reboot-suspend"]),
+        .tests(&["machine::hibernation-by-a-program", "machine::suspend", "machine::resume-device", "machine::reboot-suspend"]),
     row("D12", "DRBD told to throw its copy away", "drbdadm create-md, invalidate", "where the module is installed", RefusedOnDevice)
         .not_covered("DRBD is not part of the guests"),
     row("D13", "ZFS pools destroyed", "zpool destroy, zfs destroy", "where the module is installed",
@@ -242,7 +241,7 @@ pub const STACKED: &[Row] = &[
 pub const FILE_SYSTEMS: &[Row] = &[
     row("E1", "A file system shut down", "xfs_io shutdown: XFS_IOC_GOINGDOWN", ALL, RefusedByRule("detach", "made for tests of file systems"))
         .hooks(IOCTL)
-        .tests(&["machine::file-system-shutdown"]),
+        .tests(&["machine::ext4-error", "machine::file-system-shutdown"]),
     row("E2", "A file system frozen", "fsfreeze", ALL,
         RecordedByRule("detach", "backup agents freeze for a snapshot"))
         .hooks(IOCTL)

@@ -117,7 +117,7 @@ pub const DETACH: &[Row] = &[
         .not_covered("the guests have none of them in use"),
     row("G5", "A device set offline", "echo offline >device/state, zram reset", ALL, RefusedByRule("detach", "as G1"))
         .hooks(OPEN)
-        .tests(&["machine::scsi-offline"])
+        .tests(&["machine::scsi-offline", "machine::scsi-host-state"])
         .but("zram that is in use: no case"),
     row("G6", "A device reset", "sg_reset", ALL, RefusedByRule("detach", "a reset of a live disk stalls it, and drops commands on the way"))
         .hooks(&["file_open", "file_ioctl", "file_ioctl_compat"])
@@ -127,10 +127,10 @@ pub const DETACH: &[Row] = &[
 /// H: ways around every hook.
 #[rustfmt::skip]
 pub const KERNEL: &[Row] = &[
-    row("H1", "Memory, ports and registers", "/dev/mem, /dev/port, ioperm, iopl, a PCI device's config in sysfs, MSRs", ALL,
+    row("H1", "Memory, ports and registers", "/dev/mem, /dev/port, ioperm, iopl, a PCI device's config in sysfs and procfs, MSRs", ALL,
         RefusedByRule("reset", "nothing on a database host needs to write them; registers of a protected controller are of the class `passthrough`"))
         .hooks(&["file_open", "locked_down"])
-        .tests(&["machine::memory-write*", "machine::ioperm", "machine::iopl", "machine::pci-registers"])
+        .tests(&["machine::memory-write*", "machine::ioperm", "machine::iopl", "machine::pci-registers*"])
         .but("/dev/port, which the kernel flavour of the suite's guests lacks; MSRs, which tuned writes and which are let through"),
     row("H2", "Modules", "insmod, rmmod", ALL,
         Allowed("drivers load by themselves all the time; what a module has the kernel open is judged, see D5 to D15"))
@@ -191,7 +191,7 @@ pub const GUARD: &[Row] = &[
     row("S9", "Its files changed", "/etc/dbguard, /var/lib/dbguard, the log, the socket, the binary, the unit", ALL,
         RefusedByRule("guard", "package managers replace the program, logrotate rotates the log, and everybody may write the configuration, all of it recorded; what guards less is not accepted, see S11"))
         .hooks(FILES)
-        .tests(&[
+        .tests(&["guard-itself::files-covered", 
             "guard-itself::program", "guard-itself::unit", "guard-itself::state", "guard-itself::log", "guard-itself::socket",
             "hoststate::bad-configuration", "hoststate::corrupt-state-is-not-idle",
         ])

@@ -59,6 +59,8 @@ const PREFIXES: &[(&str, &str)] = &[
     ("destruction-*", "free-"),
     ("destruction-volume", "lv-"),
     ("destruction-array", "md-"),
+    ("destruction-beside", "log-"),
+    ("destruction-beside", "rt-"),
     ("live", "disk-"),
     ("live", "partition-"),
     ("hoststate", "held-disk-"),

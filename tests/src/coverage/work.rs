@@ -38,7 +38,7 @@ pub const WORK: &[Work] = &[
         &["legitimate::mariadb-dump", "legitimate::mariabackup", "legitimate::postgres-on-its-own-disk", "legitimate::dd-reads-the-disk", "legitimate::fsfreeze", "storage::snapshot-*", "storage::xfs-snapshot-nouuid", "storage::thin*"],
         ""),
     work("L3", "growth: lvextend -r, xfs_growfs, resize2fs on a mounted volume, vgextend, thin pools, a grown cloud disk",
-        &["storage::lvextend-*", "storage::xfs-growfs", "storage::vgextend", "storage::thin", "storage::live-file-system"],
+        &["storage::lvextend-*", "storage::xfs-growfs", "storage::md-grown", "storage::vgextend", "storage::thin", "storage::live-file-system"],
         "growpart of a mounted disk, and dmeventd: neither is in the guests"),
     work("L4", "free disks: partition, mkfs, mkswap, LUKS, a new volume in the same group, images, zram, nbd, encrypted swap",
         &["legitimate::partition-*", "legitimate::parted", "legitimate::sfdisk", "legitimate::swap", "legitimate::luks", "legitimate::nvme-format-free", "legitimate::wipe-free",

@@ -85,6 +85,10 @@ print(*(b if b else [hex(x) for x in struct.pack(chr(60)+chr(73)*2,*k.values())]
         script: "refused mount -t tmpfs none /sys/fs/bpf; refused mount -t bpf bpf /sys/fs/bpf; refused mount --bind /mnt /sys/fs/bpf",
     },
     Attack {
+        name: "files-covered",
+        script: "refused mount --bind /bin/true /usr/sbin/dbguard; refused mount --bind /mnt /etc/dbguard; refused mount -t tmpfs none /var/log/dbguard; dbguard status | grep -q enforce",
+    },
+    Attack {
         name: "trampolines-off",
         script: "refused sysctl -w kernel.ftrace_enabled=0; refused dd if=/dev/zero of=/proc/sys/kernel/ftrace_enabled bs=1 count=1 status=none",
     },

@@ -21,8 +21,9 @@ const WORK: &[Work] = &[
         "grub-mkconfig",
         200,
         // One of its parts is enough here: looking for other systems takes a minute in a guest.
-        "chmod -x /etc/grub.d/*; chmod +x /etc/grub.d/40_custom; rm -f /boot/grub/grub.cfg
-         grub-mkconfig -o /boot/grub/grub.cfg 2>&1; chmod +x /etc/grub.d/*; grep -q 40_custom /boot/grub/grub.cfg",
+        "before=$(stat -c %Y.%i /boot/grub/grub.cfg); chmod -x /etc/grub.d/*; chmod +x /etc/grub.d/40_custom
+         grub-mkconfig -o /boot/grub/grub.cfg 2>&1; chmod +x /etc/grub.d/*; grep -q 40_custom /boot/grub/grub.cfg
+         [ $(stat -c %Y.%i /boot/grub/grub.cfg) != $before ]",
     ),
     work(
         "boot-was-good",

@@ -103,6 +103,22 @@ pub(super) const ACTS: &[Act] = &[
         GONE,
     ),
     act(
+        "hibernation-by-a-program",
+        RESET,
+        // SNAPSHOT_AVAIL_SWAP_SIZE, which alone of its commands does no harm.
+        How::Shell(
+            "need /dev/snapshot
+             python3 -c 'import fcntl, os; fcntl.ioctl(os.open(\"/dev/snapshot\", os.O_RDONLY), 0x80083313, bytes(8))'",
+        ),
+        Seen::Success,
+    ),
+    act(
+        "ext4-error",
+        DETACH,
+        How::Shell("echo boom >/sys/fs/ext4/$(basename $(findmnt -no SOURCE /var/lib/mysql))/trigger_fs_error"),
+        GONE,
+    ),
+    act(
         "file-system-shutdown",
         DETACH,
         How::Native(|| control::shut_down(Path::new("/var/lib/mysql"))),

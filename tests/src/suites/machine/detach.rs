@@ -19,6 +19,11 @@ pub(super) const ACTS: &[Act] = &[
             How::Shell("echo running >$LUN/state"),
         ),
     ),
+    // Until somebody writes `running` all I/O of all its disks waits.
+    knob(
+        "scsi-host-state",
+        "l=$(basename $(readlink -f $LUN)); echo recovery >/sys/class/scsi_host/host${l%%:*}/state",
+    ),
     knob("scsi-delete", "echo 1 >$LUN/delete"),
     knob(
         "scsi-remove-single-device",
@@ -44,6 +49,15 @@ pub(super) const ACTS: &[Act] = &[
     knob(
         "nvme-delete",
         "[ -e $CTRL/delete_controller ] && echo 1 >$CTRL/delete_controller || echo 1 >$CTRL/reset_controller",
+    ),
+    act(
+        "pci-registers-by-proc",
+        PASS,
+        How::Shell(
+            "p=$(basename $(readlink -f $PCI)); p=${p#*:}; f=/proc/bus/pci/${p%%:*}/${p#*:}
+             [ -e $f ]; printf '\\0\\0' | dd of=$f bs=1 seek=4 conv=notrunc",
+        ),
+        Seen::Fatal,
     ),
     act(
         "bind-mount-of-sysfs",
