@@ -43,13 +43,21 @@ pub struct Facts {
     pub dentry: u64,
 }
 
-/// Adds one, by BPF's oldest atomic instruction. A plain addition could lose one where the program
-/// is preempted; and Rust has no atomic addition for this target, whose fetching kind is of BPF v3.
+/// Adds one.
 #[inline(always)]
 pub fn add_one(word: *mut u64) {
+    add(word, 1);
+}
+
+/// Adds by BPF's oldest atomic instruction. A plain addition could lose one where the program is
+/// preempted; and Rust has no atomic addition for this target, whose fetching kind is of BPF v3.
+#[inline(always)]
+pub fn add(word: *mut u64, number: u64) {
     // SAFETY: `word` points at an 8-byte map value, aligned, which the kernel half changes by this
     // function alone.
-    unsafe { asm!("lock *(u64 *)({word} + 0) += {one}", word = in(reg) word, one = in(reg) 1_u64) };
+    unsafe {
+        asm!("lock *(u64 *)({word} + 0) += {number}", word = in(reg) word, number = in(reg) number)
+    };
 }
 
 /// Counts on this CPU.

@@ -159,6 +159,16 @@ const fn changes_content(act: FileAct) -> bool {
     matches!(act, FileAct::Write | FileAct::MountOver)
 }
 
+/// After this act there may be a file in the directory that was not there before. (An exchange brings
+/// one to either: `renameat2(2)`.)
+#[inline(always)]
+pub const fn may_bring(act: FileAct) -> bool {
+    matches!(
+        act,
+        FileAct::Create | FileAct::RenameFrom | FileAct::RenameTo
+    )
+}
+
 /// What lies there is hidden by something else, and comes back.
 #[inline(always)]
 const fn covers(act: FileAct) -> bool {

@@ -4,9 +4,10 @@
 use core::cell::UnsafeCell;
 
 use guard_abi::maps as sizes;
-use guard_abi::marks::{Gate, Marks, slot};
+use guard_abi::marks::{ADDITION, Gate, Marks, PLAIN, plain, slot};
 
 use crate::emit;
+use crate::kernel::Inode;
 
 /// What others write to. Every read is volatile: the compiler must not believe the zeros.
 #[repr(transparent)]
@@ -25,11 +26,31 @@ static MARKS: Shared<Marks> = Shared(UnsafeCell::new(Marks::EMPTY));
 #[unsafe(link_section = ".bss.handed")]
 static HANDED_OVER: Shared<u64> = Shared(UnsafeCell::new(0));
 
-/// Says that `PLACES` has an entry that the controller does not know of.
+/// Says that there is a place, or something in one, that the controller does not know of.
 #[inline(always)]
 pub fn handed_over() {
-    emit::add_one(HANDED_OVER.0.get());
+    emit::add(HANDED_OVER.0.get(), ADDITION);
 }
+
+/// [`Marks::is_plain`]. An open of an ordinary file asks for nothing else.
+#[inline(always)]
+pub fn is_plain(inode: Inode) -> bool {
+    let number = inode.superblock_dev();
+    // SAFETY: a static.
+    let handed_over = unsafe { HANDED_OVER.0.get().read_volatile() };
+    let wanted = plain(number, handed_over);
+    // SAFETY: places in a static.
+    let told = |at: usize| unsafe {
+        let words = &raw const (*MARKS.0.get()).plain;
+        words.cast::<u64>().add(at).read_volatile()
+    };
+    if told(0) != wanted && told(1) != wanted && told(2) != wanted {
+        return false;
+    }
+    !file(inode.number())
+}
+
+const _: () = assert!(PLAIN == 3);
 
 /// What is known of the file system with this `s_dev`.
 #[inline(always)]

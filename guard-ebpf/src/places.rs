@@ -355,5 +355,24 @@ pub fn entry(directory: Inode, dentry: Dentry, hook: Hook, act: FileAct) -> i64 
         act,
         open_flags: 0,
     };
-    judge(fs, directory, dentry, done)
+    let refused = judge(fs, directory, dentry, done);
+    if refused == ALLOW && files::may_bring(act) && is_of_files(fs, directory) {
+        marks::handed_over();
+    }
+    refused
+}
+
+/// Whether this is a directory of a disk whose files count. What is put there has no mark of its own
+/// until the controller has seen it. (It will: it counts first what has been added and reads the
+/// directory then, which waits for whoever holds it locked: fs/namei.c does, around the hook and
+/// what it is asked about.)
+#[inline(always)]
+fn is_of_files(fs: FileSystem, directory: Inode) -> bool {
+    let number = directory.superblock_dev();
+    matches!(fs, FileSystem::Other)
+        && dev::major(number) != 0
+        && !matches!(
+            place(fs, number, directory),
+            PlaceKind::None | PlaceKind::Mount
+        )
 }

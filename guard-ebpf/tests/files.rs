@@ -4,7 +4,7 @@ use guard_abi::{
     Decision, FileAct, FileSystem, NameScope, Op, PlaceKind, Reason, tool_grant as grant,
 };
 use guard_ebpf::decide::Subject;
-use guard_ebpf::files::{FileObject, NameRule, decide};
+use guard_ebpf::files::{FileObject, NameRule, decide, may_bring};
 
 const GRANTS: [u32; 4] = [
     grant::BOOT_FILES,
@@ -108,4 +108,15 @@ fn a_data_directory_stays_where_it_is_and_can_be_written() {
             assert_eq!(decide(subject, inside, act).decision, Decision::Allow);
         }
     }
+}
+
+#[test]
+fn what_brings_a_file_into_a_directory() {
+    let brings: Vec<_> = (1..=u8::MAX)
+        .map_while(FileAct::from_u8)
+        .filter(|act| may_bring(*act))
+        .collect();
+    let expected = [FileAct::Create, FileAct::RenameFrom, FileAct::RenameTo];
+    assert_eq!(brings.len(), expected.len());
+    assert!(expected.iter().all(|act| brings.contains(act)));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use guard_abi::marks::{Gate, Marks, slot};
+use guard_abi::marks::{ADDITION, Gate, Marks, PLAIN, slot};
 use guard_abi::{FileAct, FileId, FileSystem, PlaceEntry, PlaceKind};
 use guard_abi::{place_id, whole_id};
 use guard_ebpf::decide::{Subject, Verdict};
@@ -18,15 +18,32 @@ fn entry(kind: PlaceKind) -> PlaceEntry {
     }
 }
 
-/// What the controller writes, at its two steps.
-fn written(marks: &mut Marks, places: &Table, handed_over: u64) -> Marks {
+/// What the controller writes, at its steps: before the places, after them, and in the end. `files`
+/// are all that there are.
+fn written(marks: &mut Marks, places: &Table, files: &[File], handed_over: u64) -> [Marks; 2] {
     for (id, place) in places {
         marks.mark(*id, *place);
     }
     marks.close(places.keys().copied());
     let closed = *marks;
+    for (dev, own, parent) in files {
+        let directory = places.get(&place_id(FileSystem::Other, *dev, *parent));
+        if directory.is_some_and(|place| place.kind != PlaceKind::Mount as u16) {
+            marks.mark_member(*own);
+        }
+    }
+    let marked = *marks;
     marks.open(places.keys().copied(), handed_over);
-    closed
+    marks.open_plain(places.keys().map(|id| id.dev), handed_over);
+    [closed, marked]
+}
+
+/// File system, number, directory.
+type File = (u32, u64, u64);
+
+/// What an open for writing asks: first the file alone, then its directory too.
+fn is_spared(marks: &Marks, (dev, own, parent): File, handed_over: u64) -> bool {
+    marks.is_plain(dev, own, handed_over) || is_ordinary(marks, dev, own, parent, handed_over)
 }
 
 /// What a program asks: the file, its directory, its file system.
@@ -118,31 +135,68 @@ proptest! {
     ) {
         let mut marks = Box::new(Marks::EMPTY);
         // Nothing is spared before anything is known.
-        for (dev, own, parent) in &files {
-            prop_assert!(!is_ordinary(&marks, *dev, *own, *parent, 0));
+        for file in &files {
+            prop_assert!(!is_spared(&marks, *file, 0));
         }
-        written(&mut marks, &before, 0);
+        written(&mut marks, &before, &files, 0);
         let opened = *marks;
-        let closed = written(&mut marks, &after, 1);
-        for (dev, own, parent) in files {
-            let ordinary = |marks, handed_over| is_ordinary(marks, dev, own, parent, handed_over);
-            if ordinary(&opened, 0) {
+        let between = written(&mut marks, &after, &files, ADDITION);
+        for file in files {
+            let (dev, own, parent) = file;
+            let spared = |marks, handed_over| is_spared(marks, file, handed_over);
+            if spared(&opened, 0) {
                 prop_assert!(is_allowed(&before, dev, own, parent));
             }
-            // While one table takes the place of the other, both count.
-            if ordinary(&closed, 0) {
-                prop_assert!(is_allowed(&before, dev, own, parent));
-                prop_assert!(is_allowed(&after, dev, own, parent));
+            for (step, marks) in between.iter().enumerate() {
+                if spared(marks, 0) {
+                    prop_assert!(is_allowed(&before, dev, own, parent));
+                }
+                // While one table takes the place of the other, both count.
+                if is_ordinary(marks, dev, own, parent, 0) || step == 1 && spared(marks, 0) {
+                    prop_assert!(is_allowed(&after, dev, own, parent));
+                }
             }
-            if ordinary(&marks, 1) {
+            if spared(&marks, ADDITION) {
                 prop_assert!(is_allowed(&after, dev, own, parent));
             }
             // What the kernel half has added since is not among the marks.
-            if ordinary(&marks, 2) {
-                prop_assert_eq!(marks.gate(dev, 2), Gate::NoPlaces);
+            prop_assert!(!marks.is_plain(dev, own, 2 * ADDITION));
+            if spared(&marks, 2 * ADDITION) {
+                prop_assert_eq!(marks.gate(dev, 2 * ADDITION), Gate::NoPlaces);
             }
         }
     }
+}
+
+#[test]
+fn file_systems_that_are_told_one_by_one() {
+    let (disk, other, esp, memory) = (0x0080_0001, 0x0080_0002, 0x0080_0003, 0x21);
+    let place = |dev| (place_id(FileSystem::Other, dev, 42), entry(PlaceKind::Boot));
+    let whole = (whole_id(esp), entry(PlaceKind::Boot));
+    let places = Table::from([place(disk), place(other), place(memory), whole]);
+    let mut marks = Box::new(Marks::EMPTY);
+    let is_plain = |marks: &Marks, handed_over| {
+        [disk, other, esp, memory, 0].map(|dev| marks.is_plain(dev, 7, handed_over))
+    };
+    marks.open(places.keys().copied(), 5 * ADDITION);
+    assert_eq!(is_plain(&marks, 5 * ADDITION), [false; 5]);
+    // What is no disk, or a place as a whole, is not among them.
+    let all = [memory, esp, disk, other];
+    marks.open_plain(all.into_iter(), 5 * ADDITION);
+    let expected = [true, true, false, false, false];
+    assert_eq!(is_plain(&marks, 5 * ADDITION), expected);
+    assert_eq!(is_plain(&marks, 6 * ADDITION), [false; 5]);
+    assert!(marks.is_up_to(5 * ADDITION) && !marks.is_up_to(6 * ADDITION));
+    // One of them becomes a place as a whole.
+    marks.close([whole_id(other)].into_iter());
+    assert_eq!(
+        is_plain(&marks, 5 * ADDITION),
+        [true, false, false, false, false]
+    );
+    marks.mark_member(7);
+    assert_eq!(is_plain(&marks, 5 * ADDITION), [false; 5]);
+    marks.close_all();
+    assert_eq!(marks.plain, [0; PLAIN]);
 }
 
 #[test]
@@ -151,7 +205,7 @@ fn a_data_directory_says_nothing_of_its_files() {
     let directory = place_id(FileSystem::Other, dev, 42);
     let places = Table::from([(directory, entry(PlaceKind::Mount))]);
     let mut marks = Box::new(Marks::EMPTY);
-    written(&mut marks, &places, 0);
+    written(&mut marks, &places, &[], 0);
     assert!(is_ordinary(&marks, dev, 43, 42, 0));
     assert!(!is_ordinary(&marks, dev, 42, 2, 0));
 }
@@ -161,9 +215,12 @@ fn words_that_mean_something_else_are_not_written() {
     let dev = 0x0080_0001;
     let places = Table::from([(place_id(FileSystem::Other, dev, 42), entry(PlaceKind::Boot))]);
     let mut marks = Box::new(Marks::EMPTY);
-    for handed_over in [i32::MAX as u64 - 1, i32::MAX as u64, u32::MAX.into()] {
+    for additions in [i32::MAX as u64 - 1, i32::MAX as u64, u32::MAX.into()] {
+        let handed_over = additions * ADDITION;
         marks.open(places.keys().copied(), handed_over);
+        marks.open_plain([dev].into_iter(), handed_over);
         assert_eq!(marks.gate(dev, handed_over), Gate::LookUp);
+        assert!(!marks.is_plain(dev, 7, handed_over));
     }
 }
 

@@ -27,7 +27,8 @@ const _: () = {
     assert!(size_of::<LifecycleEvent>() == 40);
     assert!(offset_of!(LifecycleEvent, comm) == 24);
     assert!(size_of::<PlaceEntry>() == 8);
-    assert!(size_of::<Marks>() == (1 << 17) + 4096 && offset_of!(Marks, files) == 4096);
+    assert!(size_of::<Marks>() == (1 << 17) + 4096 + 24);
+    assert!(offset_of!(Marks, plain) == 0 && offset_of!(Marks, files) == 24);
     assert!(size_of::<FileName>() == 32);
     assert!(size_of::<FileRule>() == 8);
     assert!(size_of::<BpfObject>() == 8);

@@ -113,7 +113,8 @@ pub const CANARY: &str = "CANARY";
 /// `MARKS`: array of one [`crate::marks::Marks`]. Controller alone. All zeros until it has been
 /// written: every file is looked up in `PLACES`.
 pub const MARKS: &str = "MARKS";
-/// `HANDED_OVER`: array of one `u64`, how often the kernel half has added to `PLACES`. Kernel half
+/// `HANDED_OVER`: array of one `u64`, how often the kernel half has added to `PLACES`, or let
+/// something be put into a directory that is a place, times [`crate::marks::ADDITION`]. Kernel half
 /// alone.
 pub const HANDED_OVER: &str = "HANDED_OVER";
 

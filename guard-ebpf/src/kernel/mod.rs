@@ -141,6 +141,9 @@ pub const S_IFCHR: u16 = 0o020_000;
 pub const FMODE_READ: u32 = 1;
 /// `FMODE_WRITE`, include/linux/fs.h.
 pub const FMODE_WRITE: u32 = 2;
+/// `FMODE_WRITER`, include/linux/fs.h: to be written to, and no special file (a device, FIFO or
+/// socket). fs/open.c `do_dentry_open` says so before it asks the security modules.
+pub const FMODE_WRITER: u32 = 0x1_0000;
 /// `MAY_WRITE`, include/linux/fs.h.
 pub const MAY_WRITE: u32 = 2;
 /// `PROT_WRITE`, include/uapi/asm-generic/mman-common.h.

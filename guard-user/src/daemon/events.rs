@@ -80,6 +80,7 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
     // What happened between the first survey and the subscription above.
     daemon.survey("the controller started");
     daemon.refresh_watches(&mut sources);
+    daemon.mind_additions();
     notify.send("READY=1\nSTATUS=guarding");
     log(
         INFO,
@@ -119,6 +120,7 @@ pub async fn run(daemon: &mut Daemon, notify: &sd::Notify) -> Result<(), End> {
             other => daemon.handle(other, &mut sources).map_err(failed)?,
         }
         daemon.refresh_watches(&mut sources);
+        daemon.mind_additions();
     }
 }
 

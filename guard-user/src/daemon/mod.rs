@@ -125,6 +125,8 @@ struct Daemon {
     surveyed: Classification,
     /// The places as they were told to the kernel half last.
     places: Option<crate::places::Places>,
+    /// What the kernel half had added by then, see [`kernel::Guard::set_places`].
+    additions: Option<u64>,
     /// Those of them that are files on disk, as they were found last.
     places_on_disk: Option<crate::places::Places>,
     /// What they depended on then, see [`crate::places::Facts::digest`].

@@ -291,6 +291,7 @@ fn build(
         processes: Vec::new(),
         surveyed: Classification::default(),
         places: None,
+        additions: None,
         places_on_disk: None,
         places_digest: None,
         inventory: None,

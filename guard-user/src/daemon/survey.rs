@@ -241,15 +241,23 @@ impl Daemon {
         };
         let found = places::with_those_in_use(on_disk, self.place_facts(mounts));
         if *told != found {
-            let changed = self.guard.set_places(Some(&told.entries), &found.entries);
-            self.told_places(found, changed.err());
+            let changed = self
+                .guard
+                .set_places(Some(&told.entries), &found.entries, || found.members());
+            self.told_places(found, changed);
         }
         self.places_digest = Some(digest);
     }
 
-    fn told_places(&mut self, found: places::Places, error: Option<kernel::GuardError>) {
-        let error_free = error.is_none();
-        let problem = error
+    fn told_places(&mut self, found: places::Places, told: kernel::Result<u64>) {
+        let error_free = told.is_ok();
+        // After a failure, what has been added by now is not another reason to try again.
+        self.additions = match &told {
+            Ok(additions) => Some(*additions),
+            Err(_) => self.guard.additions().ok(),
+        };
+        let problem = told
+            .err()
             .map(|error| error.to_string())
             .or_else(|| (!found.problems.is_empty()).then(|| found.problems.join("; ")));
         self.watch_directories.clone_from(&found.watch);
@@ -279,11 +287,27 @@ impl Daemon {
         let found = places::with_those_in_use(&on_disk, facts);
         self.places_digest = Some(digest);
         self.places_on_disk = Some(on_disk);
-        if self.places.as_ref() == Some(&found) {
+        if self.places.as_ref() == Some(&found) && !self.has_additions() {
             return;
         }
-        let told = self.guard.set_places(None, &found.entries).err();
+        let told = self
+            .guard
+            .set_places(None, &found.entries, || found.members());
         self.told_places(found, told);
+    }
+
+    /// Whether the kernel half has added something that was not there when the places were told.
+    fn has_additions(&self) -> bool {
+        self.guard
+            .additions()
+            .is_ok_and(|additions| self.additions != Some(additions))
+    }
+
+    /// While it has, every open for writing costs a look-up: soon, it is told what there is.
+    pub(super) fn mind_additions(&mut self) {
+        if self.due.places.is_none() && self.has_additions() {
+            self.due.places = Some(Instant::now() + PLACES_WAIT);
+        }
     }
 
     fn remember(&mut self, identities: Vec<crate::topology::DeviceIdentity>) {

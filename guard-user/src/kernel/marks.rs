@@ -17,6 +17,11 @@ const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
 const LONG: Duration = Duration::from_secs(1);
 
 impl Guard {
+    /// Changes with each addition of the kernel half's, see [`Guard::set_places`].
+    pub fn additions(&self) -> Result<u64> {
+        Ok(self.maps.handed_over.get(&0)?.unwrap_or(0))
+    }
+
     /// Marks places that are about to be told, and those that the kernel half has added. Gives what
     /// has been written, and how many additions are in it: [`Marks::open`] is for when all is told.
     pub(super) fn mark_places(
@@ -24,14 +29,14 @@ impl Guard {
         wanted: &HashMap<FileId, PlaceEntry>,
     ) -> Result<(Box<Marks>, u64)> {
         // First: what the kernel half adds from here on makes the marks count for nothing.
-        let handed_over = self.maps.handed_over.get(&0)?.unwrap_or(0);
+        let handed_over = self.additions()?;
         // Marks that are there stay.
         let mut marks = Box::new(Marks::EMPTY);
         self.maps.marks.read_into(&0, &mut marks)?;
         for (id, place) in wanted {
             marks.mark(*id, *place);
         }
-        if handed_over > 0 {
+        if !marks.is_up_to(handed_over) {
             for (id, place) in self.maps.places.entries()? {
                 marks.mark(id, place);
             }

@@ -1,6 +1,7 @@
 //! Writing tables into the kernel's maps so that at no moment anything is less guarded than both
 //! the old and the new table say.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
@@ -143,12 +144,15 @@ impl Guard {
 
     /// Says which files and directories are places: new ones first, then the old are forgotten. Of
     /// an identity that is given twice the first counts. `before` is what the table holds where
-    /// that is known; otherwise it is read.
+    /// that is known; otherwise it is read. `members` reads the inode numbers of all that lies in
+    /// those directories, and is asked when the kernel half counts what is put there. Gives what
+    /// [`additions`](Self::additions) was before: as long as it is that, ordinary files are spared.
     pub fn set_places(
         &self,
         before: Option<&[(FileId, PlaceEntry)]>,
         wanted: &[(FileId, PlaceEntry)],
-    ) -> Result<()> {
+        members: impl FnOnce() -> Option<Vec<u64>>,
+    ) -> Result<u64> {
         let before = match before {
             Some(told) => first_counts(told),
             None => self.maps.places.entries()?.into_iter().collect(),
@@ -171,8 +175,18 @@ impl Guard {
         for slot in slots_before.difference(&slots_after) {
             self.maps.superblocks.set(slot, &0)?;
         }
+        let members = members();
+        for ino in members.iter().flatten() {
+            marks.mark_member(*ino);
+        }
+        // Before anything rests on them.
+        self.maps.marks.set(&0, &marks)?;
         marks.open(wanted.keys().copied(), handed_over);
-        self.maps.marks.set(&0, &marks)
+        if members.is_some() {
+            marks.open_plain(by_places(&wanted).into_iter(), handed_over);
+        }
+        self.maps.marks.set(&0, &marks)?;
+        Ok(handed_over)
     }
 
     /// Says which device-mapper devices are guarded ([`guard_abi::dm_key`] of names and UUIDs).
@@ -204,6 +218,20 @@ fn first_counts(places: &[(FileId, PlaceEntry)]) -> HashMap<FileId, PlaceEntry> 
 fn superblock_slots(places: &HashMap<FileId, PlaceEntry>) -> HashSet<u32> {
     let on_disk = places.keys().filter(|id| id.reserved == 0);
     on_disk.map(|id| names::superblock_slot(id.dev)).collect()
+}
+
+/// The file systems on disk that hold these, those with most places first.
+fn by_places(places: &HashMap<FileId, PlaceEntry>) -> Vec<u32> {
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    for id in places.keys().filter(|id| id.reserved == 0) {
+        *counts.entry(id.dev).or_default() += 1;
+    }
+    let mut found: Vec<(Reverse<usize>, u32)> = counts
+        .into_iter()
+        .map(|(dev, count)| (Reverse(count), dev))
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, dev)| dev).collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

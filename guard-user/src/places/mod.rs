@@ -6,18 +6,20 @@
 //! | module | finds |
 //! |---|---|
 //! | `boot` | what the machine boots from |
+//! | `members` | what lies in directories that are places |
 //! | `mounts` | where the data of running databases is mounted |
 //! | `own` | the guard's own files, pins and control group |
 //! | `sysfs` | knobs by which a protected device can be taken away |
 
 mod boot;
+mod members;
 mod mounts;
 mod own;
 mod sysfs;
 
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use guard_abi::{DeviceClass, FileId, FileSystem, PlaceEntry, PlaceKind, place_id, whole_id};
 
@@ -30,7 +32,9 @@ pub struct Places {
     /// The content of the kernel's table. The first entry of an identity counts.
     pub entries: Vec<(FileId, PlaceEntry)>,
     /// Directories whose changes mean another answer: to be watched.
-    pub watch: Vec<std::path::PathBuf>,
+    pub watch: Vec<PathBuf>,
+    /// Directories on disks whose files count: see [`Places::members`].
+    directories: Vec<(FileId, PathBuf)>,
     /// What could not be found out, in words for a person.
     pub problems: Vec<String>,
 }
@@ -68,7 +72,16 @@ impl Places {
             generation: generation.unwrap_or(0),
         };
         self.entries.push((id, entry));
+        if members::count(id, kind) && path.is_dir() {
+            self.directories.push((id, path.to_owned()));
+        }
         true
+    }
+
+    /// Inode numbers of all that lies in directories on disks whose files count, whatever is mounted
+    /// over it. `None` where one of them cannot be read, or is another by now.
+    pub fn members(&self) -> Option<Vec<u64>> {
+        members::read(&self.directories)
     }
 
     /// Adds what has this identity.

@@ -74,7 +74,14 @@ pub(super) fn find(facts: Facts<'_>, places: &mut Places) {
 
 /// A directory and those in it.
 fn add_tree(facts: Facts<'_>, places: &mut Places, path: &Path, kind: PlaceKind, deep: u32) {
-    if !places.add(facts.mounts, path, kind) || deep == 0 {
+    if !places.add(facts.mounts, path, kind) {
+        return;
+    }
+    // What is the guard's alone it does not wait to be told of.
+    if !matches!(kind, PlaceKind::Guard) {
+        places.watch.push(path.to_owned());
+    }
+    if deep == 0 {
         return;
     }
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {

@@ -57,7 +57,7 @@ pub const BOOT: &[Row] = &[
             "boot::append", "boot::overwrite", "boot::truncate-*", "boot::sed-in-place", "boot::new-kernel", "boot::kernel-over", "boot::moved-away",
             "boot::directory*", "boot::exchanged", "boot::removed", "boot::all-removed", "boot::fifo", "boot::symbolic-link", "boot::hard-link-*",
             "boot::old-hard-link", "boot::bind-mount", "boot::mount-namespace", "boot::container", "boot::by-handle", "boot::grubenv-*",
-            "boot::grub-reboot", "boot::grub-set-default", "boot::script-*", "boot::koan", "boot::esp-*", "boot::new-directory-guarded-at-once",
+            "boot::grub-reboot", "boot::grub-set-default", "boot::script-*", "boot::koan", "boot::esp-*", "boot::new-directory-guarded-at-once", "boot::new-files-while-the-controller-is-frozen",
             "boot::chosen-inside-a-package",
         ]),
     row("F7", "A boot loader installed", "grub-install, bootctl install", ALL, RefusedByRule("boot-file", "as F6"))

@@ -60,6 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::test("package-upgraded", upgraded).limit(200),
         Case::test("new-directory-guarded-at-once", new_directory).limit(120),
+        Case::test("new-files-while-the-controller-is-frozen", unseen).limit(200),
         Case::test("inode-of-a-removed-file", used_again).limit(200),
         Case::test("chosen-inside-a-package", chosen).limit(160),
         Case::test("boot-sector-by-a-package", boot_sector)
@@ -119,6 +120,76 @@ fn new_directory() -> Result<()> {
     })
     .context("files in a new directory can be written")?;
     install("5", "rm -r /boot/fresh").map(drop)
+}
+
+/// How files come into a directory, and their names there.
+const BROUGHT: &str = "set -e; D=/root/guest-suite; umask 022
+    echo created >/boot/by-create
+    echo renamed >$D/brought; mv $D/brought /boot/by-rename
+    echo linked >$D/linked; ln -f $D/linked /boot/by-link
+    mkfifo /boot/by-mknod; rm /boot/by-mknod
+    echo exchanged >$D/exchanged
+    python3 -c 'import ctypes,sys
+sys.exit(ctypes.CDLL(None).renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2))' /boot/grub/grub.cfg $D/exchanged";
+const BY_WAYS: [&str; 4] = ["by-create", "by-rename", "by-link", "grub/grub.cfg"];
+
+/// What a package brings is guarded at once, also while no controller sees it, and by whatever way
+/// it comes.
+fn unseen() -> Result<()> {
+    // By now the controller has told of all that there is, and the kernel half rests on that.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    let pid = guard::controller_pid()?;
+    if !guard::is_off() {
+        ensure!(pid != 0, "the controller does not run");
+        shell::must("systemctl kill --kill-whom=main -s STOP dbguard.service")?;
+    }
+    let mark = audit::mark();
+    let result = install("10", BROUGHT).and_then(|_| {
+        BY_WAYS
+            .iter()
+            .map(|name| written_to(&format!("/boot/{name}")))
+            .collect::<Result<Vec<_>>>()
+    });
+    let still = guard::controller_pid();
+    if !guard::is_off() {
+        shell::must(&format!("kill -CONT {pid}"))?;
+    }
+    let written = result?;
+    ensure!(
+        still? == pid,
+        "the frozen controller was replaced meanwhile"
+    );
+    if guard::is_off() {
+        ensure!(written.iter().all(|changed| *changed), "none is guarded");
+        return Ok(());
+    }
+    for (name, changed) in BY_WAYS.iter().zip(written) {
+        ensure!(!changed, "/boot/{name} was WRITTEN to");
+    }
+    audit::wait_refusal(mark, &[], &["boot-file"])?;
+    // Nor can they be once the controller has seen them.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    for name in BY_WAYS {
+        ensure!(
+            !written_to(&format!("/boot/{name}"))?,
+            "/boot/{name} was WRITTEN to later"
+        );
+    }
+    install("11", "rm /boot/by-*").map(drop)
+}
+
+/// Whether its bytes are others after it was tried to write to them.
+fn written_to(path: &str) -> Result<bool> {
+    let before = std::fs::read(path)?;
+    let done = Script::new("printf x >>$F").with("F", path).run()?;
+    let changed = std::fs::read(path)? != before;
+    ensure!(
+        changed == done.succeeded(),
+        "{path}: changed {changed}, and the shell says {:?} {}",
+        done.code,
+        done.tail()
+    );
+    Ok(changed)
 }
 
 /// Files elsewhere that get the inode numbers of boot files that were removed are ordinary files,
