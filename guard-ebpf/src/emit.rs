@@ -56,7 +56,7 @@ pub fn add(word: *mut u64, number: u64) {
     // SAFETY: `word` points at an 8-byte map value, aligned, which the kernel half changes by this
     // function alone.
     unsafe {
-        asm!("lock *(u64 *)({word} + 0) += {number}", word = in(reg) word, number = in(reg) number)
+        asm!("lock *(u64 *)({word} + 0) += {number}", word = in(reg) word, number = in(reg) number);
     };
 }
 

@@ -20,19 +20,19 @@ fn entry(kind: PlaceKind) -> PlaceEntry {
 
 /// What the controller writes, at its steps: before the places, after them, and in the end. `files`
 /// are all that there are.
-fn written(marks: &mut Marks, places: &Table, files: &[File], handed_over: u64) -> [Marks; 2] {
+fn written(marks: &mut Marks, places: &Table, files: &[File], handed_over: u64) -> [Box<Marks>; 2] {
     for (id, place) in places {
         marks.mark(*id, *place);
     }
     marks.close(places.keys().copied());
-    let closed = *marks;
+    let closed = Box::new(*marks);
     for (dev, own, parent) in files {
         let directory = places.get(&place_id(FileSystem::Other, *dev, *parent));
         if directory.is_some_and(|place| place.kind != PlaceKind::Mount as u16) {
             marks.mark_member(*own);
         }
     }
-    let marked = *marks;
+    let marked = Box::new(*marks);
     marks.open(places.keys().copied(), handed_over);
     marks.open_plain(places.keys().map(|id| id.dev), handed_over);
     [closed, marked]

@@ -22,7 +22,7 @@ const ONE_NUMBER: [i64; 3] = [0xEF53, 0x5846_5342, 0xF2F5_2010];
 /// Their numbers; `None` where not all of them can be told.
 pub(super) fn read(directories: &[(FileId, PathBuf)]) -> Option<Vec<u64>> {
     read_on(directories, |directory| {
-        let kind = fstatfs(directory).map(|fs| i64::from(fs.f_type));
+        let kind = fstatfs(directory).map(|fs| fs.f_type);
         kind.is_ok_and(|kind| ONE_NUMBER.contains(&kind))
     })
 }
