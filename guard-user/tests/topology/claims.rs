@@ -1,5 +1,6 @@
 //! Devices that are free with the last claim on them.
 
+use guard_abi::DeviceClass::{Free, Protected};
 use guard_abi::device_flag;
 
 use super::tree::Tree;
@@ -96,7 +97,6 @@ fn what_a_file_system_keeps_on_other_devices_is_in_use_with_it() {
         };
         [of("sdb"), of("sdc"), of("sde"), of("sdd")]
     };
-    use guard_abi::DeviceClass::{Free, Protected};
     let [log, realtime, journal, own] = journals(&["sdd-8", "sdf1-8"]);
     assert_eq!(
         [log, realtime, journal],
