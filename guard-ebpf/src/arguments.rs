@@ -14,6 +14,7 @@ use guard_ebpf::command::scsi::{CDB_BYTES, Cdb};
 use guard_ebpf::command::{Argument, Command, block, nvme, scsi};
 
 use crate::argv;
+use crate::emit::Opcode;
 
 /// A command as it was sent.
 #[derive(Clone, Copy)]
@@ -48,7 +49,7 @@ fn pointer(sent: Sent, native: u64, compat: u64) -> Option<u64> {
 }
 
 /// The command, and its passthrough opcode where it has one.
-type Judged = (Command, Option<u8>);
+type Judged = (Command, Opcode);
 
 /// Second step of [`guard_ebpf::command`]: reads the argument and judges it.
 #[inline(always)]
@@ -62,23 +63,23 @@ pub fn judge(argument: Argument, node: PassthroughKind, sent: Sent, partitions: 
         // hdparm sends a null pointer after a test; the driver answers EINVAL
         // (drivers/ata/libata-scsi.c `ata_cmd_ioctl`, `ata_task_ioctl`).
         Argument::DriveCommand | Argument::DriveTask if sent.argument == 0 => {
-            (Command::Query, None)
+            (Command::Query, Opcode::NONE)
         }
         Argument::DriveCommand => match user::<[u8; 4]>(sent.argument, 0) {
-            Some(bytes) => (scsi::drive_command(bytes), Some(bytes[0])),
-            None => (Command::Unreadable, None),
+            Some(bytes) => (scsi::drive_command(bytes), Opcode::of(bytes[0])),
+            None => (Command::Unreadable, Opcode::NONE),
         },
         Argument::DriveTask => match user::<[u8; 2]>(sent.argument, 0) {
-            Some([command, feature]) => (scsi::drive_task(command, feature), Some(command)),
-            None => (Command::Unreadable, None),
+            Some([command, feature]) => (scsi::drive_task(command, feature), Opcode::of(command)),
+            None => (Command::Unreadable, Opcode::NONE),
         },
-        Argument::PartitionChange => (partition_change(sent, partitions), None),
+        Argument::PartitionChange => (partition_change(sent, partitions), Opcode::NONE),
         Argument::ReadOnlyFlag => (
             user::<u32>(sent.argument, 0).map_or(Command::Unreadable, block::read_only_flag),
-            None,
+            Opcode::NONE,
         ),
         // Judged by the device that becomes a member, see `judge::new_member`.
-        Argument::MdNewMember | Argument::MdHotAdd => (Command::Unlisted(Op::Remap), None),
+        Argument::MdNewMember | Argument::MdHotAdd => (Command::Unlisted(Op::Remap), Opcode::NONE),
     }
 }
 
@@ -101,16 +102,16 @@ pub fn member(argument: Argument, sent: Sent) -> Option<u32> {
 #[inline(always)]
 fn by_opcode(opcode: Option<u8>, judge: fn(u8) -> Command) -> Judged {
     match opcode {
-        Some(opcode) => (judge(opcode), Some(opcode)),
-        None => (Command::Unreadable, None),
+        Some(opcode) => (judge(opcode), Opcode::of(opcode)),
+        None => (Command::Unreadable, Opcode::NONE),
     }
 }
 
 #[inline(always)]
 fn by_block(block: Option<Cdb>) -> Judged {
     match block {
-        Some(block) => (block.judge(), Some(block.bytes[0])),
-        None => (Command::Unreadable, None),
+        Some(block) => (block.judge(), Opcode::of(block.bytes[0])),
+        None => (Command::Unreadable, Opcode::NONE),
     }
 }
 

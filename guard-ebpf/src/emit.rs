@@ -20,6 +20,25 @@ use crate::maps::{ARM, COUNTERS, DENIALS, LIFECYCLE};
 /// Bytes of a page; argument strings are read up to a page's end where the whole fails.
 const PAGE: u64 = 4096;
 
+/// The opcode of a passed-through command, where there is one.
+///
+/// No `Option`: the byte of its `None` is undefined to the compiler, which then reads it from a place
+/// on the stack that no path has written, and 5.10's verifier refuses that.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Opcode(u16);
+
+impl Opcode {
+    /// There is none.
+    pub const NONE: Self = Self(0);
+
+    /// This one.
+    #[inline(always)]
+    pub const fn of(byte: u8) -> Self {
+        Self(1 << 8 | byte as u16)
+    }
+}
+
 /// What a hook knows about an operation that it has judged.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -34,8 +53,7 @@ pub struct Facts {
     pub op: u8,
     pub device_kind: u8,
     pub device_class: u8,
-    pub opcode: u8,
-    pub has_opcode: u8,
+    pub opcode: Opcode,
     pub object_fs: u8,
     /// Inode number of a file, 0 for anything else.
     pub object_ino: u64,
@@ -147,8 +165,8 @@ fn fill_operation(event: &mut DenialEvent, facts: &Facts) {
     event.op = facts.op;
     event.device_kind = facts.device_kind;
     event.device_class = facts.device_class;
-    event.opcode = facts.opcode;
-    event.has_opcode = facts.has_opcode;
+    event.opcode = facts.opcode.0 as u8;
+    event.has_opcode = (facts.opcode.0 >> 8) as u8;
     event.object_fs = facts.object_fs;
     event.object_ino = facts.object_ino;
     if facts.dentry != 0 {

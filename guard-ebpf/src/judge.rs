@@ -13,7 +13,7 @@ use guard_ebpf::told::Judge;
 
 use crate::arguments::{self, Sent};
 use crate::claims;
-use crate::emit::{self, Facts};
+use crate::emit::{self, Facts, Opcode};
 use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT};
 use crate::maps::{ARM, CHAR_MAJORS, DEVICES, POLICY, TASKS};
 use crate::reach::{is_due, is_observed};
@@ -255,7 +255,7 @@ pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
         hook: Hook::FileOpen,
         cmd: 0,
         open_flags,
-        opcode: None,
+        opcode: Opcode::NONE,
     };
     conclude(verdict, &policy, &target, told)
 }
@@ -287,7 +287,7 @@ pub fn write(hook: Hook, file: File) -> i64 {
         hook,
         cmd: 0,
         open_flags: file.flags(),
-        opcode: None,
+        opcode: Opcode::NONE,
     };
     conclude(verdict, &policy, &target, told)
 }
@@ -314,7 +314,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
         return ALLOW;
     }
     let (meaning, opcode) = match classified {
-        Classified::Known(meaning) => (meaning, None),
+        Classified::Known(meaning) => (meaning, Opcode::NONE),
         Classified::Needs(argument) => {
             arguments::judge(argument, node.passthrough, sent, target.partitions)
         }
@@ -326,7 +326,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
     };
     let verdict = decide::decide(subject, target.object, Act::Command(meaning));
     if matches!(meaning, Command::LoseMember) && !matches!(verdict.decision, Decision::Deny) {
-        use_redundancy_up(target.key);
+        use_redundancy_up(target.key.dev);
     }
     conclude(
         verdict,
@@ -343,9 +343,12 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
 
 /// An array loses a member: whether it can do without another is told by the controller, once it has
 /// looked at the array again. Until then it cannot.
-#[inline(always)]
-fn use_redundancy_up(array: DeviceKey) {
-    if let Some(entry) = DEVICES.get_ptr_mut(array) {
+///
+/// Out of line: 5.10's verifier does not take what the compiler makes of it among the registers of
+/// `command`.
+#[inline(never)]
+fn use_redundancy_up(array: u32) {
+    if let Some(entry) = DEVICES.get_ptr_mut(DeviceKey::block(array)) {
         // SAFETY: a map value, aligned. An entry that the controller writes meanwhile is another one,
         // and then this is as if the controller had been the later one.
         unsafe { (*entry).flags &= !device_flag::MD_REDUNDANT };
@@ -360,7 +363,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         hook,
         cmd: sent.cmd,
         open_flags: 0,
-        opcode: None,
+        opcode: Opcode::NONE,
     };
     let Some(member) = arguments::member(argument, sent) else {
         let target = Target::of(array, policy);
@@ -416,7 +419,7 @@ pub struct Told {
     pub hook: Hook,
     pub cmd: u32,
     pub open_flags: u32,
-    pub opcode: Option<u8>,
+    pub opcode: Opcode,
 }
 
 /// Applies the mode, tells, and returns. A refusal stands whether or not it can be told.
@@ -437,8 +440,7 @@ pub fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) 
         op: verdict.op as u8,
         device_kind: target.key.kind as u8,
         device_class: target.object.class as u8,
-        opcode: told.opcode.unwrap_or(0),
-        has_opcode: u8::from(told.opcode.is_some()),
+        opcode: told.opcode,
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
@@ -490,7 +492,7 @@ pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
         hook,
         cmd,
         open_flags: 0,
-        opcode: None,
+        opcode: Opcode::NONE,
     };
     conclude(verdict, &policy, &target, told)
 }

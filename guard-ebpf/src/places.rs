@@ -16,7 +16,7 @@ use guard_ebpf::decide::{Subject, Verdict};
 use guard_ebpf::files::{self, FileObject, NameRule};
 
 use crate::argv::opaque;
-use crate::emit::Facts;
+use crate::emit::{Facts, Opcode};
 use crate::judge::{self, ALLOW};
 use crate::kernel::{Dentry, Inode, copy_name};
 use crate::maps::{FILE_NAMES, PLACES, SUPERBLOCKS, TOOLS};
@@ -303,8 +303,7 @@ pub fn conclude(
         op: verdict.op as u8,
         device_kind: ObjectKind::File as u8,
         device_class: 0,
-        opcode: 0,
-        has_opcode: 0,
+        opcode: Opcode::NONE,
         object_fs: fs as u8,
         object_ino: ino,
         dentry: dentry.0 as u64,
@@ -333,8 +332,7 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
         op: verdict.op as u8,
         device_kind: ObjectKind::System as u8,
         device_class: 0,
-        opcode: 0,
-        has_opcode: 0,
+        opcode: Opcode::NONE,
         object_fs: 0,
         object_ino: 0,
         dentry: 0,

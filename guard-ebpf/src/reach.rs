@@ -10,7 +10,7 @@ use guard_ebpf::caller::{self, Call};
 use guard_ebpf::decide::{self, Access, Act, Verdict};
 use guard_ebpf::told::{self, Judge};
 
-use crate::emit;
+use crate::emit::{self, Opcode};
 use crate::judge::{ALLOW, Node, REFUSE, Target, Told, conclude, enforcing, subject_of};
 use crate::kernel::{AnyTask, O_ACCMODE};
 use crate::maps::ACTS;
@@ -59,7 +59,7 @@ pub fn reach(node: Node, access: Access) -> i64 {
         hook: Hook::CgroupDevice,
         cmd: call.ioctl,
         open_flags,
-        opcode: None,
+        opcode: Opcode::NONE,
     };
     conclude(verdict, &policy, &target, told)
 }

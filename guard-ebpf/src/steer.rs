@@ -12,7 +12,7 @@ use guard_ebpf::control::{self, Control, Meaning, mapper};
 use guard_ebpf::decide::{Access, Verdict};
 
 use crate::arguments::{Sent, user};
-use crate::emit::Facts;
+use crate::emit::{Facts, Opcode};
 use crate::judge::{self, ALLOW};
 use crate::maps::{DEVICES, DM_NAMES};
 
@@ -20,20 +20,20 @@ use crate::maps::{DEVICES, DM_NAMES};
 #[inline(always)]
 pub fn open(control: Control, dev: u32, access: Access, open_flags: u32) -> i64 {
     let verdict = control::open(control, access);
-    conclude(verdict, dev, Hook::FileOpen, 0, open_flags, None)
+    conclude(verdict, dev, Hook::FileOpen, 0, open_flags, Opcode::NONE)
 }
 
 /// Judges an ioctl.
 #[inline(always)]
 pub fn command(hook: Hook, control: Control, dev: u32, sent: Sent) -> i64 {
     let (verdict, opcode) = match control::command(control, sent.cmd) {
-        Meaning::Known(verdict) => (verdict, None),
+        Meaning::Known(verdict) => (verdict, Opcode::NONE),
         _ if judge::enforcing().is_none() => return ALLOW,
         Meaning::Bmc { compat } => match message(sent.argument, compat) {
-            Some(message) => (ipmi::message(message), Some(message.cmd)),
-            None => (UNREADABLE_MESSAGE, None),
+            Some(message) => (ipmi::message(message), Opcode::of(message.cmd)),
+            None => (UNREADABLE_MESSAGE, Opcode::NONE),
         },
-        Meaning::Mapper(act) => (mapper_device(act, sent.argument), None),
+        Meaning::Mapper(act) => (mapper_device(act, sent.argument), Opcode::NONE),
     };
     conclude(verdict, dev, hook, sent.cmd, 0, opcode)
 }
@@ -124,7 +124,7 @@ fn conclude(
     hook: Hook,
     cmd: u32,
     open_flags: u32,
-    opcode: Option<u8>,
+    opcode: Opcode,
 ) -> i64 {
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
@@ -144,8 +144,7 @@ fn conclude(
         op: verdict.op as u8,
         device_kind: DeviceKind::Char as u8,
         device_class: 0,
-        opcode: opcode.unwrap_or(0),
-        has_opcode: u8::from(opcode.is_some()),
+        opcode,
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
