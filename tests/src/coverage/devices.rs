@@ -260,7 +260,7 @@ pub const FILE_SYSTEMS: &[Row] = &[
         .not_covered("out of scope: backups and database permissions are for that"),
     row("E6", "Remounted read-only", "mount -o remount,ro", ALL, RecordedByRule("detach", "an outage that ends with another remount"))
         .hooks(&["sb_mount"])
-        .not_covered("no case does it; a host test has the decision, and the newer mount calls do not ask this hook"),
+        .not_covered("no case does it; a host test has the decision. mount_setattr(2) and fsconfig(2) do not ask this hook: what they do is not recorded"),
     row("E7", "Free blocks trimmed", "fstrim", ALL, Allowed("free blocks hold nothing"))
         .tests(&["legitimate::fstrim"]),
 ];
