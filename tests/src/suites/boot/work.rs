@@ -20,8 +20,8 @@ const WORK: &[Work] = &[
     work(
         "grub-mkconfig",
         200,
-        // One of its parts is enough here: looking for other systems takes a minute in a guest.
-        "before=$(stat -c %Y.%i /boot/grub/grub.cfg); chmod -x /etc/grub.d/*; chmod +x /etc/grub.d/40_custom
+        // Two of its parts are enough here: looking for other systems takes a minute in a guest.
+        "before=$(stat -c %Y.%i /boot/grub/grub.cfg); chmod -x /etc/grub.d/*; chmod +x /etc/grub.d/00_header /etc/grub.d/40_custom
          grub-mkconfig -o /boot/grub/grub.cfg 2>&1; chmod +x /etc/grub.d/*; grep -q 40_custom /boot/grub/grub.cfg
          [ $(stat -c %Y.%i /boot/grub/grub.cfg) != $before ]",
     ),
