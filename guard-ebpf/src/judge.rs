@@ -344,8 +344,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
 /// An array loses a member: whether it can do without another is told by the controller, once it has
 /// looked at the array again. Until then it cannot.
 ///
-/// Out of line: 5.10's verifier does not take what the compiler makes of it among the registers of
-/// `command`.
+/// Out of line: it is rare, and `command` is short of registers.
 #[inline(never)]
 fn use_redundancy_up(array: u32) {
     if let Some(entry) = DEVICES.get_ptr_mut(DeviceKey::block(array)) {

@@ -62,14 +62,15 @@ pub fn decide(subject: Subject, doer: Doer, act: MountAct) -> Verdict {
     match act {
         // The machine goes down, in order.
         MountAct::Unmount { .. } if subject.grants & tool_grant::SHUTDOWN != 0 => Verdict::ALLOW,
-        // What lies over the program, its configuration or its log is what everybody sees.
-        MountAct::Cover(PlaceKind::GuardProgram | PlaceKind::GuardConfig | PlaceKind::GuardLog)
-            if subject.grants & tool_grant::GUARD == 0 =>
-        {
-            Verdict::deny(Op::Guard, Reason::GuardItself)
-        }
-        // An ordinary umount takes the pins away too: nothing holds their file system.
-        MountAct::Cover(PlaceKind::Guard | PlaceKind::Pins)
+        // What lies over the program, its configuration or its log is what everybody sees. An
+        // ordinary umount takes the pins away too: nothing holds their file system.
+        MountAct::Cover(
+            PlaceKind::Guard
+            | PlaceKind::Pins
+            | PlaceKind::GuardProgram
+            | PlaceKind::GuardConfig
+            | PlaceKind::GuardLog,
+        )
         | MountAct::Move(PlaceKind::Guard | PlaceKind::Pins)
         | MountAct::Unmount {
             place: PlaceKind::Guard | PlaceKind::Pins,

@@ -2,8 +2,9 @@
 //! is looked up. Bytes in the programs' own data, so that asking is a load and not a call.
 //!
 //! A mark says that there may be a place of that number, on whatever file system, or something that
-//! lies in one; no mark says that there is none. Marks are never taken away: what a program reads while they are written, or after
-//! a place has gone, can only cost it the look that it would have been spared.
+//! lies in one; no mark says that there is none. Marks are never taken away: what a program reads
+//! while they are written, or after a place has gone, can only cost it the look that it would have
+//! been spared.
 
 #![allow(
     clippy::inline_always,

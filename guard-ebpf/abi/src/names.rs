@@ -3,6 +3,17 @@
 use crate::file::named;
 use crate::{FileSystem, NameScope, NamedFile, Op};
 
+/// A file in the directory of a protected device, of what it hangs on, or of what is laid over it, by
+/// which the device is taken away.
+const fn knob(name: &'static str) -> NamedFile {
+    named(FileSystem::Sysfs, name, Op::Detach, NameScope::InPlace)
+}
+
+/// The same of one that reaches the device past its driver.
+const fn registers(name: &'static str) -> NamedFile {
+    named(FileSystem::Sysfs, name, Op::Passthrough, NameScope::InPlace)
+}
+
 /// The content of `FILE_NAMES`. Names are compared by their first 27 bytes.
 pub const NAMED_FILES: &[NamedFile] = &[
     // drivers/tty/sysrq.c: the handler asks for no capability.
@@ -144,275 +155,70 @@ pub const NAMED_FILES: &[NamedFile] = &[
     // drivers/md/bcache/sysfs.c: `stop`, `detach`, `unregister`.
     // drivers/mmc/core/block.c: `force_ro`. drivers/block/rbd.c: `remove`, `remove_single_major`.
     // drivers/usb/core/sysfs.c: `authorized`, `bConfigurationValue`.
-    named(FileSystem::Sysfs, "delete", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "state", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "unbind", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "remove", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "reset", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "enable", Op::Detach, NameScope::InPlace),
-    named(
-        FileSystem::Sysfs,
-        "driver_override",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "reset_controller",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "delete_controller",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "disksize",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(FileSystem::Sysfs, "stop", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "detach", Op::Detach, NameScope::InPlace),
-    named(
-        FileSystem::Sysfs,
-        "unregister",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "force_ro",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "remove_single_major",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "authorized",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "bConfigurationValue",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
+    knob("delete"),
+    knob("state"),
+    knob("unbind"),
+    knob("remove"),
+    knob("reset"),
+    knob("enable"),
+    knob("driver_override"),
+    knob("reset_controller"),
+    knob("delete_controller"),
+    knob("disksize"),
+    knob("stop"),
+    knob("detach"),
+    knob("unregister"),
+    knob("force_ro"),
+    knob("remove_single_major"),
+    knob("authorized"),
+    knob("bConfigurationValue"),
     // drivers/scsi/scsi_sysfs.c, scsi_transport_fc.c, scsi_transport_sas.c: what a host and its links
     // have beside `state` and `enable`.
-    named(
-        FileSystem::Sysfs,
-        "host_reset",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "issue_lip",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "link_reset",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "hard_reset",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
+    knob("host_reset"),
+    knob("issue_lip"),
+    knob("link_reset"),
+    knob("hard_reset"),
     // drivers/pci/slot.c, hotplug/pci_hotplug_core.c: the power of a slot. drivers/pci/pci-sysfs.c:
     // what is below a bridge, and functions that a disk may be. drivers/acpi/device_sysfs.c.
-    named(FileSystem::Sysfs, "power", Op::Detach, NameScope::InPlace),
-    named(
-        FileSystem::Sysfs,
-        "reset_subordinate",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "sriov_numvfs",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(FileSystem::Sysfs, "eject", Op::Detach, NameScope::InPlace),
+    knob("power"),
+    knob("reset_subordinate"),
+    knob("sriov_numvfs"),
+    knob("eject"),
     // drivers/pci/pci-sysfs.c: registers of a device, past its driver.
-    named(
-        FileSystem::Sysfs,
-        "config",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource0",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource1",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource2",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource3",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource4",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource5",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource0_wc",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource1_wc",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource2_wc",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource3_wc",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource4_wc",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "resource5_wc",
-        Op::Passthrough,
-        NameScope::InPlace,
-    ),
+    registers("config"),
+    registers("resource0"),
+    registers("resource1"),
+    registers("resource2"),
+    registers("resource3"),
+    registers("resource4"),
+    registers("resource5"),
+    registers("resource0_wc"),
+    registers("resource1_wc"),
+    registers("resource2_wc"),
+    registers("resource3_wc"),
+    registers("resource4_wc"),
+    registers("resource5_wc"),
     // drivers/md/md.c `md_attrs`, `rdev_attrs`. Not `sync_action`: scrubs are wanted.
-    named(
-        FileSystem::Sysfs,
-        "array_state",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(FileSystem::Sysfs, "level", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "layout", Op::Detach, NameScope::InPlace),
-    named(
-        FileSystem::Sysfs,
-        "raid_disks",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "chunk_size",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "component_size",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "array_size",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "reshape_position",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "metadata_version",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(FileSystem::Sysfs, "new_dev", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "slot", Op::Detach, NameScope::InPlace),
-    named(FileSystem::Sysfs, "offset", Op::Detach, NameScope::InPlace),
-    named(
-        FileSystem::Sysfs,
-        "new_offset",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(FileSystem::Sysfs, "size", Op::Detach, NameScope::InPlace),
+    knob("array_state"),
+    knob("level"),
+    knob("layout"),
+    knob("raid_disks"),
+    knob("chunk_size"),
+    knob("component_size"),
+    knob("array_size"),
+    knob("reshape_position"),
+    knob("metadata_version"),
+    knob("new_dev"),
+    knob("slot"),
+    knob("offset"),
+    knob("new_offset"),
+    knob("size"),
     // Sectors that count as lost, ranges whose writes wait, and whether the last member may go.
-    named(
-        FileSystem::Sysfs,
-        "bad_blocks",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "unacknowledged_bad_blocks",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "suspend_lo",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "suspend_hi",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
-    named(
-        FileSystem::Sysfs,
-        "fail_last_dev",
-        Op::Detach,
-        NameScope::InPlace,
-    ),
+    knob("bad_blocks"),
+    knob("unacknowledged_bad_blocks"),
+    knob("suspend_lo"),
+    knob("suspend_hi"),
+    knob("fail_last_dev"),
     // fs/ext4/sysfs.c: does what an error does, on a live file system.
     named(
         FileSystem::Sysfs,

@@ -38,6 +38,12 @@ pub(super) const fn of_free(text: &'static str, grants: u32, options: Parts) -> 
     }
 }
 
+/// Never granted, whatever else the line says: no other argument may stand beside it, and one always
+/// does.
+const fn never(text: &'static str) -> Verb {
+    of_free(text, 0, &[])
+}
+
 /// Granted with no other options than these, whatever it names.
 pub(super) const fn with_options(text: &'static str, grants: u32, options: Parts) -> Verb {
     Verb {
@@ -168,15 +174,14 @@ pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     // how it works. The device is opened for writing, to learn its size.
     any("resize", REOPEN),
     any("refresh", REOPEN),
-    // Whatever else the line says: no other argument may stand beside these, and one always does.
-    of_free("erase", 0, &[]),
-    of_free("luksErase", 0, &[]),
-    of_free("luksKillSlot", 0, &[]),
-    of_free("luksRemoveKey", 0, &[]),
-    of_free("luksHeaderRestore", 0, &[]),
-    of_free("luksConvertKey", 0, &[]),
-    of_free("convert", 0, &[]),
-    of_free("reencrypt", 0, &[]),
+    never("erase"),
+    never("luksErase"),
+    never("luksKillSlot"),
+    never("luksRemoveKey"),
+    never("luksHeaderRestore"),
+    never("luksConvertKey"),
+    never("convert"),
+    never("reencrypt"),
 ];
 
 /// Verbs of `systemd-cryptsetup`, which unlocks at boot.

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::mounts::{Mount, unescape};
+use guard_abi::dev;
+
+use super::mounts::Mount;
 use super::{Inventory, Roots, attributes};
 
 /// Goes through the mounts of a host.
@@ -27,9 +29,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks at a mount.
+    /// Looks at a mount; once for each file system is enough.
     pub(super) fn add(&mut self, mount: &Mount) {
-        if mount.dev >> guard_abi::dev::MINOR_BITS == 0 {
+        if dev::major(mount.dev) == 0 {
             return;
         }
         let mut others: BTreeSet<u32> = self.in_options(mount).collect();
@@ -53,9 +55,9 @@ impl<'a> Search<'a> {
     fn in_options(&self, mount: &Mount) -> impl Iterator<Item = u32> {
         let values = mount.options.split(',').filter_map(|option| {
             let (_, value) = option.split_once('=')?;
-            value.starts_with("/dev/").then(|| unescape(value))
+            value.starts_with("/dev/").then_some(value)
         });
-        values.filter_map(|path| self.inventory.resolve(self.roots, &path))
+        values.filter_map(|path| self.inventory.resolve(self.roots, path))
     }
 
     /// Journals on devices of their own. The kernel names a journal by its device, and by its inode

@@ -92,8 +92,9 @@ impl Uses {
             .chain(&others)
             .flat_map(MountTable::mounts)
         {
-            beside.add(mount);
-            uses.add_mount(mount, &mut seen);
+            if uses.add_mount(mount, &mut seen) {
+                beside.add(mount);
+            }
         }
         uses.beside = beside.found();
         uses.swaps = read_swaps(roots, inventory, &table)?;
@@ -137,10 +138,11 @@ impl Uses {
     }
 
     /// `seen`: dev_t and source of the mounts that are there already, with their place. The same
-    /// file system in another directory or namespace adds nothing but the flag.
-    fn add_mount(&mut self, mount: &Mount, seen: &mut HashMap<(u32, String), usize>) {
+    /// file system in another directory or namespace adds nothing but the flag. True for the first of
+    /// a file system that may have a device.
+    fn add_mount(&mut self, mount: &Mount, seen: &mut HashMap<(u32, String), usize>) -> bool {
         if !may_have_device(mount) {
-            return;
+            return false;
         }
         let ext_writable = mount.is_ext() && mount.is_writable();
         let next = self.mounts.len();
@@ -149,7 +151,7 @@ impl Uses {
             .or_insert(next);
         if let Some(known) = self.mounts.get_mut(place) {
             known.ext_writable |= ext_writable;
-            return;
+            return false;
         }
         self.mounts.push(MountUse {
             location: Location {
@@ -160,6 +162,7 @@ impl Uses {
             point: mount.point.clone(),
             ext_writable,
         });
+        true
     }
 }
 
