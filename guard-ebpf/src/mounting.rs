@@ -11,7 +11,8 @@ use crate::decide::{Subject, Verdict};
 /// Who acts, beside what a [`Subject`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Doer {
-    /// Its mount namespace is that of process 1, or cannot be told.
+    /// Its mount namespace is that of process 1, or cannot be told; or what it does is done there,
+    /// too, because the mount propagates.
     pub in_host_namespace: bool,
     /// It is process 1, which replaces the root in order (soft-reboot), once it has ended all
     /// services.

@@ -19,6 +19,8 @@ pub struct Doing {
     pub at: Dentry,
     /// As it is judged.
     pub what: MountAct,
+    /// It is done in the host's mount namespace, too, whose ever the doer's is.
+    pub propagates: bool,
 }
 
 /// Something is mounted over what the path leads to; `None` where nothing of interest is.
@@ -42,6 +44,7 @@ fn at_place(path: Path, act: FileAct, what: impl FnOnce(PlaceKind) -> MountAct) 
             act,
             at,
             what: what(place),
+            propagates: path.mount().propagates(),
         }),
     }
 }
@@ -61,6 +64,7 @@ pub fn moved(from: Path) -> Option<Doing> {
         act: FileAct::MoveMount,
         at,
         what: MountAct::Move(place),
+        propagates: false,
     })
 }
 
@@ -82,6 +86,7 @@ pub fn moved_by_name(from: *const c_void, to: Path) -> Option<Doing> {
         act: FileAct::MoveMount,
         at: to.dentry(),
         what,
+        propagates: false,
     })
 }
 
@@ -89,7 +94,13 @@ pub fn moved_by_name(from: *const c_void, to: Path) -> Option<Doing> {
 /// verifier.
 #[inline(always)]
 pub fn judge(hook: Hook, doing: Option<Doing>) -> i64 {
-    let Some(Doing { act, at, what }) = doing else {
+    let Some(Doing {
+        act,
+        at,
+        what,
+        propagates,
+    }) = doing
+    else {
         return ALLOW;
     };
     let Some(policy) = judge::enforcing() else {
@@ -97,7 +108,7 @@ pub fn judge(hook: Hook, doing: Option<Doing>) -> i64 {
     };
     let task = AnyTask::current();
     let doer = Doer {
-        in_host_namespace: task.is_in_host_mount_namespace(),
+        in_host_namespace: propagates || task.is_in_host_mount_namespace(),
         is_init: task.tgid() == 1,
     };
     let verdict = mounting::decide(judge::subject(), doer, what);

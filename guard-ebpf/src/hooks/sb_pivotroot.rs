@@ -24,6 +24,7 @@ extern "C" fn sb_pivotroot(ctx: *mut c_void) -> i64 {
         act: FileAct::PivotRoot,
         at: root,
         what: MountAct::Pivot,
+        propagates: false,
     };
     mounts::judge(Hook::SbPivotroot, Some(doing))
 }

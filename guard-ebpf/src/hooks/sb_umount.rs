@@ -25,7 +25,8 @@ extern "C" fn sb_umount(ctx: *mut c_void) -> i64 {
     if previous != 0 {
         return previous;
     }
-    let root = VfsMount(args.arg(0)).root();
+    let mount = VfsMount(args.arg(0));
+    let root = mount.root();
     let flags: u32 = args.arg(1);
     let place = places::directory(root);
     if matches!(place, PlaceKind::None) {
@@ -44,6 +45,7 @@ extern "C" fn sb_umount(ctx: *mut c_void) -> i64 {
         act: FileAct::Unmount,
         at: root,
         what,
+        propagates: mount.is_mounted_on_one_that_propagates(),
     };
     mounts::judge(Hook::SbUmount, Some(doing))
 }

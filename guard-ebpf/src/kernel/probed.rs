@@ -228,16 +228,40 @@ impl AnyTask {
     }
 }
 
+#[inline(always)]
+fn propagates(mount: *const c_void) -> bool {
+    let group: u32 = probed(mount, &at::MOUNT_MNT_GROUP_ID);
+    let master: u64 = probed(mount, &at::MOUNT_MNT_MASTER);
+    group != 0 && master == 0
+}
+
 impl VfsMount {
     /// The mount namespace that it is attached in, as [`AnyTask::mount_namespace`]; another or 0
     /// for a mount that is not attached, such as a copy that open_tree(2) has made.
     #[inline(always)]
     pub fn namespace(self) -> u64 {
-        // `container_of(mnt, struct mount, mnt)`.
+        probed(self.around(), &at::MOUNT_MNT_NS)
+    }
+
+    /// Whether what is mounted on it appears in the host's mount namespace, too: it has peers and
+    /// receives from nobody (fs/pnode.h `IS_MNT_SHARED`, `IS_MNT_SLAVE`), as the host's own mounts
+    /// and their copies in a namespace that was not told otherwise (mount_namespaces(7)). A service
+    /// manager and container engines make theirs private, or slaves first and shared then.
+    #[inline(always)]
+    pub fn propagates(self) -> bool {
+        propagates(self.around())
+    }
+
+    /// The same of the mount that it is mounted on: whether it is unmounted there, too.
+    #[inline(always)]
+    pub fn is_mounted_on_one_that_propagates(self) -> bool {
+        propagates(probed_pointer(self.around(), &at::MOUNT_MNT_PARENT))
+    }
+
+    /// `container_of(mnt, struct mount, mnt)`.
+    #[inline(always)]
+    fn around(self) -> *const c_void {
         let mount = (self.0 as u64).wrapping_sub(u64::from(offset(&at::MOUNT_MNT)));
-        probed(
-            core::ptr::without_provenance(mount as usize),
-            &at::MOUNT_MNT_NS,
-        )
+        core::ptr::without_provenance(mount as usize)
     }
 }

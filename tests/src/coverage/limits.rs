@@ -81,7 +81,7 @@ pub const LIMITS: &[Limit] = &[
     limit("X14", "`mount --move` of a relative path is refused whatever it names, and of another spelling of a path (through a symbolic link) it is not known what it names",
         "mount(2) gives the kernel half the source as text; the newer call gives the directory itself",
         Measured::By(&["mounts::moved-by-relative-path"])),
-    limit("X15", "Where data is mounted is guarded in the host's mount namespace, and while the server runs; in a namespace whose mounts propagate back (`unshare --propagation unchanged`, a pod with Bidirectional) an unmount takes the host's with it",
+    limit("X15", "Where data is mounted is guarded in the host's mount namespace, and while the server runs",
         "units and containers cover the same directories in theirs, and failover needs the rest; the devices stay protected",
         Measured::By(&["mounts::own-namespace", "mounts::container-pivots", "mounts::confined-unit", "mounts::failover"])),
     limit("X16", "Boot files are guarded by who writes them, not by what is written: a package, or `update-grub` after an edit of its settings, may write anything",

@@ -70,7 +70,7 @@ pub const WORK: &[Work] = &[
           "layer2::work-swap", "layer2::work-partitions-of-a-path", "layer2::work-mount-btrfs"],
         "Btrfs balances and snapshots: no case"),
     work("L11", "containers with bind mounts and overlays",
-        &["legitimate::container", "legitimate::overlay", "mounts::own-namespace", "mounts::container-pivots", "mounts::nspawn", "mounts::confined-unit", "layer2::work-mount-in-a-container",
+        &["legitimate::container", "legitimate::overlay", "mounts::own-namespace", "mounts::slave-namespace", "mounts::container-pivots", "mounts::nspawn", "mounts::confined-unit", "layer2::work-mount-in-a-container",
           "machine::container-reboots-itself"],
         "podman: the guests have crun and nspawn"),
     work("L12", "tracing and monitoring: bpftool, block traces, ftrace, strace, process lists",

@@ -37,6 +37,14 @@ const ACTS: &[(&str, &str)] = &[
         "lazy-umount-by-system-call",
         "python3 -c 'import ctypes,sys; sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 2) != 0)' $D",
     ),
+    (
+        "lazy-umount-in-a-peer-namespace",
+        "unshare -m --propagation unchanged umount -l $D",
+    ),
+    (
+        "covered-in-a-peer-namespace",
+        "unshare -m --propagation unchanged mount -t tmpfs none $D",
+    ),
     ("covered-by-tmpfs", "mount -t tmpfs none $D"),
     (
         "covered-by-bind",
@@ -73,6 +81,7 @@ const WORK: &[Work] = &[
         60,
         "mkdir -p /mnt/p; mount -t tmpfs none /mnt/p; mount --make-private /mnt/p; mkdir /mnt/p/a /mnt/p/b; mount -t tmpfs none /mnt/p/a; mount --move /mnt/p/a /mnt/p/b; umount /mnt/p/b; umount /mnt/p",
     ),
+    work("slave-namespace", 60, "unshare -m --propagation slave sh -c 'mount -t tmpfs none $D && umount -l $D && umount -l $D && mount --make-rshared / && mount -t tmpfs none $UP && umount -l $UP'; [ -e $D/ibdata1 ]"),
     work("own-namespace", 60, "unshare -m sh -c 'mount -t tmpfs none $D && mount -t tmpfs none $UP && umount -l $UP && umount -l $D && umount -l $D'; [ -e $D/ibdata1 ]"),
     work(
         "container-pivots",
