@@ -150,9 +150,11 @@ pub(super) const ACTS: &[Act] = &[
 pub(super) const WORK: &[(&str, &str)] = &[
     (
         "dm-of-a-free-disk",
-        "D=/dev/disk/by-role/spare3; wipefs -qaf $D; echo \"0 2048 linear $D 0\" | dmsetup create freedm; udevadm settle
+        "mkdir -p /root/guest-suite; truncate -s 16M /root/guest-suite/dm.img; D=$(losetup -f --show /root/guest-suite/dm.img)
+         udevadm settle; wipefs -qaf $D; echo \"0 2048 linear $D 0\" | dmsetup create freedm; udevadm settle
          dmsetup suspend freedm; echo \"0 4096 linear $D 0\" | dmsetup reload freedm; dmsetup resume freedm
-         dmsetup rename freedm freedm2; dmsetup wipe_table freedm2; udevadm settle; dmsetup remove --retry freedm2",
+         dmsetup rename freedm freedm2; dmsetup wipe_table freedm2; udevadm settle; dmsetup remove --retry freedm2
+         losetup -d $D",
     ),
     ("dm-queries", "dmsetup ls >/dev/null; dmsetup info critdm >/dev/null; dmsetup table >/dev/null; dmsetup status >/dev/null; dmsetup deps >/dev/null; dmsetup targets >/dev/null; dmsetup resume critdm"),
     ("memory-read", "exec 3</dev/mem; exec 3<&-; [ ! -e /dev/port ] || head -c 1 /dev/port >/dev/null; echo x >/dev/null; head -c 8 /dev/urandom >/dev/null; echo x >/dev/kmsg"),
