@@ -353,11 +353,12 @@ pub fn entry(directory: Inode, dentry: Dentry, hook: Hook, act: FileAct) -> i64 
         act,
         open_flags: 0,
     };
-    let refused = judge(fs, directory, dentry, done);
-    if refused == ALLOW && files::may_bring(act) && is_of_files(fs, directory) {
+    // Before it is decided, and so for what is refused too, which costs the controller a look: the
+    // verifier would walk this once for each way in which a decision can end.
+    if files::may_bring(act) && is_of_files(fs, directory) {
         marks::handed_over();
     }
-    refused
+    judge(fs, directory, dentry, done)
 }
 
 /// Whether this is a directory of a disk whose files count. What is put there has no mark of its own
