@@ -81,6 +81,8 @@ pub struct BlockDevice {
     pub boots: bool,
     /// What it contains, as far as its first sectors tell.
     pub signature: Signature,
+    /// UUID of its LUKS header, without dashes.
+    pub luks_uuid: Option<Box<str>>,
     /// Which volume group it belongs to, for a physical volume that no volume lies on.
     pub volume_group: VolumeGroup,
     /// Where it hangs, for a drive that passthrough nodes reach.
@@ -111,6 +113,7 @@ impl BlockDevice {
             boots: false,
             ids: HardwareIds::default(),
             signature: Signature::Unknown,
+            luks_uuid: None,
             volume_group: VolumeGroup::None,
             bus: None,
             slaves: Box::default(),
@@ -181,6 +184,8 @@ pub struct Inventory {
     pub(super) dm_major: u32,
     /// UUID of each mounted btrfs with the indices of its devices.
     pub(super) btrfs: Vec<(Arc<str>, Vec<u32>)>,
+    /// Devices that are the same drive, or the same partition of one, by several paths.
+    pub(super) same_drives: Vec<Vec<u32>>,
     /// What LVM wrote down about its groups: volumes that are not active have no device.
     pub(super) lvm_copies: Copies,
 }

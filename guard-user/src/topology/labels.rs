@@ -81,6 +81,17 @@ impl Signature {
     }
 }
 
+/// UUID of a LUKS header, without dashes: at the same place in both versions (cryptsetup,
+/// lib/luks1/luks.h `struct luks_phdr`, lib/luks2/luks2.h `struct luks2_hdr_disk`).
+pub(super) fn luks_uuid(node: &Path) -> Option<Box<str>> {
+    const AT: u64 = 168;
+    const LENGTH: usize = 40;
+    let bytes = read_at(node, AT, LENGTH)?;
+    let text = bytes.split(|byte| *byte == 0).next()?;
+    let text = std::str::from_utf8(text).ok()?.replace('-', "");
+    (!text.is_empty()).then(|| text.into())
+}
+
 /// Bytes from the start that [`Signature::probe`] and the LVM label need.
 pub(super) const HEAD: usize = 8192;
 

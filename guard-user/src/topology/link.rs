@@ -1,5 +1,6 @@
 //! Turning names into indices once every device is read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::inventory::{Inventory, Kind};
@@ -39,6 +40,7 @@ pub(super) fn link(roots: &Roots, inventory: &mut Inventory) {
     }
     share_names(inventory);
     join_stacks(inventory);
+    join_headers(inventory);
     join_loops(roots, inventory);
     join_partitions(inventory);
     for device in &mut inventory.devices {
@@ -49,6 +51,7 @@ pub(super) fn link(roots: &Roots, inventory: &mut Inventory) {
         }
     }
     inventory.btrfs = btrfs(roots, inventory);
+    inventory.same_drives = same_drives(inventory);
     passthrough::connect(inventory);
 }
 
@@ -87,6 +90,40 @@ fn join_stacks(inventory: &mut Inventory) {
             add_edge(inventory, upper, index as u32);
         }
     }
+}
+
+/// A mapping whose LUKS header lies on a device of its own (`cryptsetup --header`) lies on that one
+/// too, though the kernel does not know it: without the header the data is noise. The mapping's name
+/// for the kernel has the header's UUID (cryptsetup, lib/libdevmapper.c `dm_prepare_uuid`).
+fn join_headers(inventory: &mut Inventory) {
+    for index in 0..inventory.devices.len() {
+        let device = &inventory.devices[index];
+        let Some(header) = header_uuid(&device.kind) else {
+            continue;
+        };
+        let has_it =
+            |at: &u32| inventory.devices[*at as usize].luks_uuid.as_deref() == Some(header);
+        if device.below.iter().any(has_it) {
+            // Whoever else has it is a copy.
+            continue;
+        }
+        let apart: Vec<u32> = (0..inventory.devices.len() as u32).filter(has_it).collect();
+        for lower in apart {
+            add_edge(inventory, index as u32, lower);
+        }
+    }
+}
+
+/// `CRYPT-LUKS2-` and 32 digits.
+fn header_uuid(kind: &Kind) -> Option<&str> {
+    const DIGITS: usize = 32;
+    let Kind::DeviceMapper { uuid, .. } = kind else {
+        return None;
+    };
+    let rest = uuid
+        .strip_prefix("CRYPT-LUKS1-")
+        .or_else(|| uuid.strip_prefix("CRYPT-LUKS2-"))?;
+    rest.get(..DIGITS)
 }
 
 fn join_partitions(inventory: &mut Inventory) {
@@ -141,6 +178,30 @@ fn join_loops(roots: &Roots, inventory: &mut Inventory) {
         let location = table.locate(table, Path::new(plain)).map(Box::new);
         inventory.devices[index].file_on = location;
     }
+}
+
+/// Disks, and partitions by their number, that are the same by what the drive says of itself, and as
+/// large. Designators of type `t10.` are a vendor's own words, which not every vendor makes unique.
+fn same_drives(inventory: &Inventory) -> Vec<Vec<u32>> {
+    let mut groups: BTreeMap<(&str, u64, Option<u32>), Vec<u32>> = BTreeMap::new();
+    for (index, device) in inventory.devices.iter().enumerate() {
+        let disk = device
+            .disk
+            .map_or(device, |disk| inventory.device(disk as usize));
+        let wwid = disk
+            .ids
+            .wwid
+            .as_deref()
+            .filter(|wwid| !wwid.starts_with("t10."));
+        if let Some(wwid) = wwid.filter(|_| disk.sectors > 0) {
+            let key = (wwid, disk.sectors, device.partition());
+            groups.entry(key).or_default().push(index as u32);
+        }
+    }
+    groups
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .collect()
 }
 
 /// `/sys/fs/btrfs/UUID/devices/NAME`: the members of every mounted btrfs.

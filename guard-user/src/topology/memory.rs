@@ -84,6 +84,15 @@ impl DeviceIdentity {
     }
 }
 
+impl DeviceIdentity {
+    /// What the drives themselves say: the same, another, or nothing that could be compared.
+    pub fn same_hardware(&self, other: &Self) -> Option<bool> {
+        [(&self.wwid, &other.wwid), (&self.serial, &other.serial)]
+            .into_iter()
+            .find_map(|(one, other)| Some(one.as_ref()? == other.as_ref()?))
+    }
+}
+
 fn agree(one: Option<&String>, other: Option<&String>) -> bool {
     one.is_some() && one == other
 }

@@ -55,6 +55,11 @@ pub enum Why {
         /// The group's name.
         group: Arc<str>,
     },
+    /// It is the same drive as another by another path.
+    SameDrive {
+        /// That device.
+        name: Arc<str>,
+    },
     /// Another device lies on it.
     Below {
         /// That device (`dm-0 (vg0-data)`).
@@ -90,6 +95,7 @@ impl Why {
             Self::MayBack { .. } => "may-back",
             Self::StrangeHolder => "strange-holder",
             Self::SameGroup { .. } => "same-group",
+            Self::SameDrive { .. } => "same-drive",
             Self::Below { .. } => "below",
             Self::LiesOver { .. } => "lies-over",
             Self::PassesTo { .. } => "passes-to",
@@ -139,6 +145,7 @@ impl fmt::Display for Why {
             Self::SameGroup { group } => {
                 write!(f, "physical volume of group {group}, which is in use")
             }
+            Self::SameDrive { name } => write!(f, "another path to {name}"),
             Self::Below { name } => write!(f, "below {name}"),
             Self::LiesOver { name } => write!(f, "lies over {name}, which is protected"),
             Self::PassesTo { name } => write!(f, "passes commands to {name}"),

@@ -194,6 +194,9 @@ impl<'a> Scanner<'a> {
             Signature::Nothing if !udev::probes(name) => Signature::Unknown,
             signature => signature,
         };
+        if device.signature == Signature::Luks {
+            device.luks_uuid.clone_from(&record.content_uuid);
+        }
         device.boots = record.boots;
         if event.is_partition {
             let read = || {
@@ -287,6 +290,9 @@ impl<'a> Scanner<'a> {
         let readable = device.sectors > 0 && !dm;
         if device.signature == Signature::Unknown && readable && !self.udev.is_there() {
             device.signature = Signature::probe(&self.node(device));
+            if device.signature == Signature::Luks {
+                device.luks_uuid = super::labels::luks_uuid(&self.node(device));
+            }
         }
         // Where volumes lie on it, their names tell the group.
         if device.signature == Signature::LvmMember && device.holders.is_empty() {

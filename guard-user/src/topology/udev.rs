@@ -16,6 +16,8 @@ use super::md::plain_uuid;
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) signature: Signature,
+    /// Of a file system, a label or a header, without dashes.
+    pub(super) content_uuid: Option<Box<str>>,
     pub(super) partuuid: Option<Box<str>>,
     pub(super) table_uuid: Option<Box<str>>,
     pub(super) wwid: Option<Box<str>>,
@@ -82,6 +84,7 @@ fn parse(text: &str) -> Record {
         };
         match key {
             "ID_FS_TYPE" => record.signature = Signature::from_udev(value),
+            "ID_FS_UUID" => record.content_uuid = meaningful(&value.replace('-', "")),
             "ID_PART_ENTRY_UUID" => record.partuuid = meaningful(value),
             "ID_PART_TABLE_UUID" => record.table_uuid = meaningful(value),
             "ID_WWN" => wwn = meaningful(value),

@@ -44,6 +44,33 @@ fn a_disk_is_recognised_under_another_name() {
 }
 
 #[test]
+fn a_disk_that_was_given_a_copy_of_the_table_is_another() {
+    let disk = |name: &str, number: u32, wwid: &str| {
+        format!(
+            "disk {name} 8:{number} wwid={wwid}
+             part {name}1 8:{} of={name}
+             udev 8:{number} ID_PART_TABLE_UUID=aaaa-bb
+             udev 8:{} ID_PART_ENTRY_UUID=1111-22\n",
+            number + 1,
+            number + 1
+        )
+    };
+    let old = disk("sda", 0, "naa.1");
+    let memory = remember(&Tree::new(&old), &["sda1"]);
+    let both = old.clone() + &disk("sdb", 16, "naa.2");
+    Tree::new(&both).judge_with(&[], &memory).expect(
+        "sda: protected critical remembered
+         sda1: protected critical remembered
+         sdb: free
+         sdb1: free",
+    );
+    // Behind another controller a disk may say another word of itself.
+    Tree::new(&disk("sdb", 16, "naa.2"))
+        .judge_with(&[], &memory)
+        .expect("sdb: protected critical remembered\nsdb1: protected critical remembered");
+}
+
+#[test]
 fn stacks_are_recognised_by_their_uuid_and_their_siblings_stay_free() {
     let text = "
         disk vda 254:0

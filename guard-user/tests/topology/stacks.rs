@@ -130,6 +130,57 @@ fn luks_over_a_partition() {
 }
 
 #[test]
+fn a_header_apart_is_protected_with_its_mapping_and_a_copy_is_not() {
+    let uuid = "0b9c6b8e-5f0c-4d0e-9a3e-2f8d1c7b6a50";
+    let devices = |on_data: &str, apart: &str| {
+        Tree::new(&format!(
+            "disk sda 8:0
+             disk sdb 8:16
+             udev 8:0 ID_FS_TYPE={on_data} ID_FS_UUID={uuid}
+             udev 8:16 ID_FS_TYPE={apart} ID_FS_UUID={uuid}
+             dm dm-0 253:0 name=data uuid=CRYPT-LUKS2-{}-data over=sda",
+            uuid.replace('-', "")
+        ))
+    };
+    devices("", "crypto_LUKS")
+        .judge(&["dm-0"])
+        .expect("sda: protected critical\nsdb: protected critical luks");
+    devices("crypto_LUKS", "crypto_LUKS")
+        .judge(&["dm-0"])
+        .expect("sda: protected critical luks\nsdb: free");
+    devices("", "xfs")
+        .judge(&["dm-0"])
+        .expect("sda: protected critical\nsdb: free");
+}
+
+#[test]
+fn another_path_to_a_drive_carries_what_the_drive_does() {
+    let tree = |wwids: [&str; 2]| {
+        Tree::new(&format!(
+            "disk sda 8:0 wwid={}
+             part sda1 8:1 of=sda
+             part sda2 8:2 of=sda
+             disk sdb 8:16 wwid={}
+             part sdb1 8:17 of=sdb
+             part sdb2 8:18 of=sdb
+             mount 8:1 / xfs /dev/sda1 rw",
+            wwids[0], wwids[1]
+        ))
+    };
+    let verdicts = tree(["naa.600a0b80", "naa.600a0b80"]).judge(&[]);
+    verdicts.expect(
+        "sda1: protected in-use
+         sdb1: protected in-use
+         sdb: protected in-use
+         sdb2: free disk-protected",
+    );
+    assert_eq!(verdicts.why("sdb1"), ["another path to sda1"]);
+    for other in [["naa.600a0b80", "naa.600a0b81"], ["t10.QEMU", "t10.QEMU"]] {
+        tree(other).judge(&[]).expect("sdb: free\nsdb1: free");
+    }
+}
+
+#[test]
 fn a_node_made_by_hand_over_a_protected_device_is_protected() {
     for below in ["sda1", "sda"] {
         let tree = Tree::new(&format!(

@@ -22,6 +22,29 @@ impl Work<'_> {
         found.extend(self.opaque_members(seeds));
         found.extend(self.boot_partitions());
         found.extend(self.below_files(seeds));
+        found.extend(self.other_paths());
+        found
+    }
+
+    /// The same drive by another name: a second path to a LUN that no multipath device joins. What one
+    /// carries, the other does.
+    fn other_paths(&self) -> Found {
+        let carried = mark::CONTENT | mark::TABLE | mark::INHERITED;
+        let mut found = Vec::new();
+        for drive in &self.inventory.same_drives {
+            for (at, one) in drive.iter().enumerate() {
+                let bits = self.marks.of(*one as usize) & carried;
+                if bits & (mark::CONTENT | mark::TABLE) == 0 {
+                    continue;
+                }
+                for (_, other) in drive.iter().enumerate().filter(|(to, _)| *to != at) {
+                    if self.marks.of(*other as usize) & bits != bits {
+                        let name = shown(self.inventory, *one as usize);
+                        found.push((*other, bits, Why::SameDrive { name }));
+                    }
+                }
+            }
+        }
         found
     }
 

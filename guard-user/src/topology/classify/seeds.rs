@@ -204,9 +204,26 @@ fn from_memory(inventory: &Inventory, memory: &Memory, seeds: &mut Seeds) {
         return;
     }
     let known = Known::index(&memory.remembered);
+    let own = |index| identify(inventory, index, Scope::Content);
+    // Remembered devices that are there, by their drives' own word. Another drive that has the same
+    // table is a copy: the spare that is to replace a mirror's disk is given it first.
+    let mut present = HashSet::new();
     for index in 0..inventory.devices.len() {
-        let own = identify(inventory, index, Scope::Content);
+        let own = own(index);
         for remembered in known.matching(&own) {
+            if remembered.same_hardware(&own) == Some(true) {
+                present.insert(std::ptr::from_ref(remembered));
+            }
+        }
+    }
+    for index in 0..inventory.devices.len() {
+        let own = own(index);
+        for remembered in known.matching(&own) {
+            let is_copy = remembered.same_hardware(&own) == Some(false)
+                && present.contains(&std::ptr::from_ref(remembered));
+            if is_copy {
+                continue;
+            }
             let scope = match remembered.scope {
                 Scope::Content => mark::CONTENT,
                 Scope::Table => mark::TABLE,
