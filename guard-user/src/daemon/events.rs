@@ -340,6 +340,9 @@ impl Daemon {
                 self.due.inspect.clear();
             }
         }
+        if passed(&mut self.due.data, now) {
+            self.look_for_new_data();
+        }
         let retry = passed(&mut self.due.retry, now);
         if retry {
             let stance = self.stance();

@@ -24,6 +24,8 @@ const LOOK_AGAIN: [Duration; 5] = [
     Duration::from_mins(1),
     Duration::from_mins(5),
 ];
+/// A server that runs is given another tablespace now and then.
+const NEW_DATA: Duration = Duration::from_secs(30);
 /// Where packages keep data: a server that has ended before it could be looked at may have used it.
 const USUAL_DATA: [&str; 4] = [
     "/var/lib/mysql",
@@ -83,6 +85,9 @@ impl Daemon {
             }
             Err(error) => self.set_health("processes", Some(error.to_string())),
         }
+        if self.due.data.is_none() && !self.processes.is_empty() {
+            self.due.data = Some(Instant::now() + NEW_DATA);
+        }
         self.state.data_seen |= self.processes.iter().any(may_have_data);
         // The state file first: whatever dies now, the host comes up held.
         self.settle(why);
@@ -91,6 +96,15 @@ impl Daemon {
         if self.due.places.take().is_some() {
             self.set_places();
         }
+    }
+
+    /// Servers that use other directories than before: a tablespace made while they run.
+    pub(super) fn look_for_new_data(&mut self) {
+        let is_new = self.living().is_ok_and(|living| living != self.processes);
+        if is_new {
+            self.refresh_processes("a server's data is elsewhere than before");
+        }
+        self.due.data = (!self.processes.is_empty()).then(|| Instant::now() + NEW_DATA);
     }
 
     /// Critical processes that live, workers left out. Entries of dead ones are thrown away.

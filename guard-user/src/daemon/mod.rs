@@ -172,6 +172,8 @@ struct Due {
     places: Option<Instant>,
     /// Critical processes that have only just started, looked at again.
     inspect: Vec<Instant>,
+    /// What running servers use is looked at again.
+    data: Option<Instant>,
 }
 
 impl Due {
@@ -185,6 +187,7 @@ impl Due {
             self.descriptors,
             self.prove,
             self.places,
+            self.data,
         ]
         .into_iter()
         .flatten()

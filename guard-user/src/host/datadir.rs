@@ -124,6 +124,40 @@ impl Tables {
     }
 }
 
+/// Directories of tables that lie elsewhere than their database: the server keeps a link beside each
+/// of MyISAM's and Aria's (`DATA DIRECTORY`), and a file with the path of each of InnoDB's
+/// (storage/innobase/fsp/fsp0file.cc, `RemoteDatafile`).
+fn tables_elsewhere(tables: &Tables, datadir: &Path) -> BTreeSet<PathBuf> {
+    let real = resolve_in_root(&tables.root, datadir);
+    let entries_of = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.take(MAX_ENTRIES)
+    };
+    let mut left = MAX_ENTRIES;
+    let mut found = BTreeSet::new();
+    for database in entries_of(&inside(&tables.root, &real)) {
+        if !database.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let own = real.join(database.file_name());
+        for entry in entries_of(&database.path()).take(left) {
+            left -= 1;
+            let path = entry.path();
+            let table = if path.extension().is_some_and(|kind| kind == "isl") {
+                std::fs::read_to_string(&path).ok().map(|text| {
+                    resolve_in_root(&tables.root, &own.join(text.trim_end_matches(['\n', '\0'])))
+                })
+            } else if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                Some(resolve_in_root(&tables.root, &own.join(entry.file_name())))
+            } else {
+                None
+            };
+            found.extend(table.as_deref().and_then(Path::parent).map(Path::to_owned));
+        }
+    }
+    found
+}
+
 fn mysql_paths(process: &Process, tables: &Tables) -> BTreeSet<PathBuf> {
     let mut paths = BTreeSet::new();
     let mut datadir = None;
@@ -155,6 +189,7 @@ fn mysql_paths(process: &Process, tables: &Tables) -> BTreeSet<PathBuf> {
     if let Some(datadir) = datadir {
         paths.extend(others.iter().map(|other| datadir.join(other)));
         paths.extend(tables.links_of(&datadir));
+        paths.extend(tables_elsewhere(tables, &datadir));
         paths.insert(datadir);
     } else {
         paths.extend(others.into_iter().filter(|other| other.is_absolute()));
