@@ -22,7 +22,7 @@ use crate::maps::{
 const PROBE_ARGUMENTS: u32 = 4;
 /// Arguments of a tool that are looked at; with more, a verb that asks for listed ones is not
 /// granted.
-const TOOL_ARGUMENTS: u32 = 16;
+const TOOL_ARGUMENTS: u32 = 24;
 /// Words of [`VerbKey::verb`].
 const VERB_WORDS: usize = 7;
 /// Bytes of `argv[0]` that are searched for the base name.
@@ -246,11 +246,18 @@ fn take_verb(scratch: &mut Scratch) -> bool {
         set,
     } = rule;
     line.grants.set(line.grants.get() | grants);
-    if arguments == ArgumentRole::OptionsListed as u32 {
-        line.needs_listed.set(unlisted::OPTION);
-    } else if arguments != ArgumentRole::Any as u32 {
-        line.needs_listed.set(unlisted::ARGUMENT);
+    if arguments == ArgumentRole::Any as u32 {
+        // Another verb of the same line keeps its list.
+        return true;
     }
+    line.needs_listed.set(
+        line.needs_listed.get()
+            | if arguments == ArgumentRole::OptionsListed as u32 {
+                unlisted::OPTION
+            } else {
+                unlisted::ARGUMENT
+            },
+    );
     argument.set = set;
     true
 }
@@ -264,7 +271,7 @@ fn walk(scratch: &mut Scratch, source: u32) {
             Found::Unreadable => break,
             Found::Part => note_unlisted(scratch),
             Found::Whole => {
-                if !is_verb(scratch, source) && !is_listed(&scratch.argument) {
+                if !is_verb(scratch, source) && !is_listed(&mut scratch.argument) {
                     note_unlisted(scratch);
                 }
             }
@@ -309,8 +316,15 @@ fn is_verb(scratch: &mut Scratch, source: u32) -> bool {
     }
 }
 
+/// Whether the argument is listed as it stands or, with a value, up to its equals sign. Leaves of it
+/// what was looked for last.
 #[inline(always)]
-fn is_listed(argument: &ArgumentName) -> bool {
+fn is_listed(argument: &mut ArgumentName) -> bool {
+    is_among(argument) || (argv::cut_value(argument) && is_among(argument))
+}
+
+#[inline(always)]
+fn is_among(argument: &ArgumentName) -> bool {
     // SAFETY: only whether it is there.
     unsafe { ARGUMENTS.get(argument) }.is_some()
 }

@@ -15,8 +15,8 @@ use guard_abi::{
 
 use super::exe::exe_id;
 use super::verbs::{
-    CRYPTSETUP_VERBS, E2FSCK_VERBS, FSCK_FAT_VERBS, INTEGRITY_VERBS, LVM_VERBS, MDADM_VERBS,
-    POOL_VERBS, SYSTEMD_CRYPTSETUP_VERBS, Verb, ZPOOL_VERBS,
+    BEFORE_VERBS, CRYPTSETUP_VERBS, E2FSCK_VERBS, FSCK_FAT_VERBS, INTEGRITY_VERBS, LVM_VERBS,
+    MDADM_VERBS, POOL_VERBS, SYSTEMD_CRYPTSETUP_VERBS, TUNE2FS_VERBS, Verb, ZPOOL_VERBS,
 };
 use crate::topology::MountTable;
 
@@ -142,7 +142,7 @@ impl ToolTable {
     ///
     /// Not here, because they work without: `xfs_growfs`, `btrfs`, `fstrim` (the mount is asked),
     /// `nvme`, `hdparm`, `blkid`, `fsck -n` (read-only opens; commands are
-    /// judged by themselves). Not here on purpose: `tune2fs`, `e2label`, `fsadm`, `dmsetup`,
+    /// judged by themselves). Not here on purpose: `e2label`, `fsadm`, `dmsetup`,
     /// `losetup`, `growpart`.
     pub fn built_in() -> Self {
         let tool = |file: &str, verbs| Tool {
@@ -161,6 +161,7 @@ impl ToolTable {
             // Online growth alone: a shrink needs the file system unmounted, and then the device
             // has not the flag.
             tool("resize2fs", Verbs::Always(tool_grant::EXT_ONLINE)),
+            tool("tune2fs", Verbs::AnyArgument(TUNE2FS_VERBS)),
             // Keeps external (IMSM, DDF) metadata; refuses arrays with native metadata.
             tool("mdmon", Verbs::Always(tool_grant::MD_MEMBER)),
             // Keep multipath devices: paths fail and come back, tables are loaded again.
@@ -290,6 +291,10 @@ impl ToolTable {
     fn add_arguments(&self, free_volumes: &[String], resolved: &mut ResolvedTools) {
         let room = maps::ARGUMENTS_MAX as usize;
         let mut names = Vec::new();
+        let anywhere = BEFORE_VERBS.iter().copied();
+        resolved
+            .arguments
+            .extend(anywhere.filter_map(|text| argument(NO_VERB, text)));
         for (at, tool) in self.tools.iter().enumerate() {
             for (index, verb) in verbs_in(tool).iter().enumerate() {
                 let set = set_of(at as u32 + 1, index);
@@ -314,7 +319,10 @@ impl ToolTable {
     }
 }
 
-/// Number of the arguments that a verb of a tool lists.
+/// Number of the arguments that stand before any verb.
+const NO_VERB: u32 = 0;
+
+/// Number of the arguments that a verb of a tool lists; never [`NO_VERB`].
 const fn set_of(tool: u32, verb: usize) -> u32 {
     (tool << 16) | (verb as u32 + 1)
 }

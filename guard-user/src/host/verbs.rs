@@ -12,7 +12,8 @@ pub struct Verb {
     pub grants: u32,
     /// How its arguments are judged.
     pub arguments: ArgumentRole,
-    /// Arguments that are listed, in parts that verbs share.
+    /// Arguments that are listed, in parts that verbs share. One that ends in an equals sign stands
+    /// for itself with any value.
     pub listed: Parts,
 }
 
@@ -83,9 +84,18 @@ pub(super) const LVM_VERBS: &[Verb] = &[
     any("lvcreate", LVM),
     // Grows and cannot shrink; `-r` runs fsadm, whose children are judged by themselves.
     any("lvextend", LVM),
-    // Activation, tags, refresh: metadata. Deactivating a volume in use is refused by LVM.
-    any("lvchange", LVM),
-    any("vgchange", LVM),
+    // Activation, tags, refresh, how a RAID volume or a pool works: metadata. Deactivating a volume
+    // in use is refused by LVM.
+    with_options(
+        "lvchange",
+        LVM,
+        &[COMMON_OPTIONS, CHANGE_OPTIONS, LVCHANGE_OPTIONS],
+    ),
+    with_options(
+        "vgchange",
+        LVM,
+        &[COMMON_OPTIONS, CHANGE_OPTIONS, VGCHANGE_OPTIONS],
+    ),
     any("pvchange", LVM),
     // Activates what is complete when a disk appears (lvm2 up to 2.03.16, `--activate ay`). It
     // writes no metadata.
@@ -115,11 +125,177 @@ const COMMON_OPTIONS: &[&str] = &[
     "-y",
     "--yes",
     "-v",
+    "-vv",
+    "-vvv",
+    "-vvvv",
     "--verbose",
+    "-d",
+    "--debug",
     "-q",
+    "-qq",
     "--quiet",
     "-t",
     "--test",
+    "--noudevsync",
+    "--nohints",
+    "--nolocking",
+];
+
+/// What `lvchange` and `vgchange` have in common, without what a running server would feel or the
+/// next boot would miss: `--setautoactivation`, `--uuid`, `--systemid`, `--locktype` (lvchange(8),
+/// vgchange(8)).
+const CHANGE_OPTIONS: &[&str] = &[
+    "-a",
+    "-ay",
+    "-aay",
+    "-aey",
+    "-asy",
+    "-aly",
+    "-an",
+    "-aln",
+    "-aen",
+    "--activate",
+    "--activate=",
+    "--available",
+    "--available=",
+    "--activationmode",
+    "--activationmode=",
+    "--autoactivation",
+    "--autoactivation=",
+    "-K",
+    "-Ky",
+    "--ignoreactivationskip",
+    "-P",
+    "--partial",
+    "--refresh",
+    "--sysinit",
+    "--addtag",
+    "--addtag=",
+    "--deltag",
+    "--deltag=",
+    "--monitor",
+    "--monitor=",
+    "--ignoremonitoring",
+    "--poll",
+    "--poll=",
+    "-A",
+    "-Ay",
+    "-An",
+    "--autobackup",
+    "--autobackup=",
+    "--alloc",
+    "--alloc=",
+    "--profile",
+    "--profile=",
+    "--metadataprofile",
+    "--metadataprofile=",
+    "--detachprofile",
+    "--commandprofile",
+    "--commandprofile=",
+    "--setautoactivation=y",
+    "-S",
+    "--select",
+    "--select=",
+    "--config",
+    "--config=",
+    "--devices",
+    "--devices=",
+    "--devicesfile",
+    "--devicesfile=",
+    "--driverloaded",
+    "--driverloaded=",
+    "--journal",
+    "--journal=",
+    "--lockopt",
+    "--lockopt=",
+    "--ignorelockingfailure",
+    "--ignoreskippedcluster",
+    "--reportformat",
+    "--reportformat=",
+];
+
+/// What `lvchange` alone understands, without `--permission r`, which stops a server's writes,
+/// without `--resync`, and without numbers of device nodes.
+const LVCHANGE_OPTIONS: &[&str] = &[
+    "-prw",
+    "--permission=rw",
+    "-kn",
+    "--setactivationskip=n",
+    "-C",
+    "-Cy",
+    "-Cn",
+    "--contiguous",
+    "--contiguous=",
+    "-r",
+    "--readahead",
+    "--readahead=",
+    "-Z",
+    "-Zy",
+    "-Zn",
+    "--zero",
+    "--zero=",
+    "--discards",
+    "--discards=",
+    "--errorwhenfull",
+    "--errorwhenfull=",
+    "--syncaction",
+    "--syncaction=",
+    "--rebuild",
+    "--rebuild=",
+    "--writemostly",
+    "--writemostly=",
+    "--raidwritemostly",
+    "--raidwritemostly=",
+    "--writebehind",
+    "--writebehind=",
+    "--raidwritebehind",
+    "--raidwritebehind=",
+    "--minrecoveryrate",
+    "--minrecoveryrate=",
+    "--raidminrecoveryrate",
+    "--raidminrecoveryrate=",
+    "--maxrecoveryrate",
+    "--maxrecoveryrate=",
+    "--raidmaxrecoveryrate",
+    "--raidmaxrecoveryrate=",
+    "--cachemode",
+    "--cachemode=",
+    "--cachepolicy",
+    "--cachepolicy=",
+    "--cachesettings",
+    "--cachesettings=",
+    "--compression",
+    "--compression=",
+    "--deduplication",
+    "--deduplication=",
+    "--vdosettings",
+    "--vdosettings=",
+];
+
+/// What `vgchange` alone understands. Its `-p` is no permission but a number of disks.
+const VGCHANGE_OPTIONS: &[&str] = &[
+    "-l",
+    "--logicalvolume",
+    "--logicalvolume=",
+    "-p",
+    "--maxphysicalvolumes",
+    "--maxphysicalvolumes=",
+    "-s",
+    "--physicalextentsize",
+    "--physicalextentsize=",
+    "-x",
+    "-xy",
+    "-xn",
+    "--resizeable",
+    "--resizeable=",
+    "--metadatacopies",
+    "--metadatacopies=",
+    "--vgmetadatacopies",
+    "--vgmetadatacopies=",
+    "--pvmetadatacopies",
+    "--pvmetadatacopies=",
+    "--lockstart",
+    "--lock-start",
 ];
 
 /// Options of `vgreduce` that touch no volume; `-f` is not among them.
@@ -133,19 +309,30 @@ const LVCONVERT_OPTIONS: &[&str] = &[
     "--use-policies",
     "-b",
     "--background",
+    // Written back first; with a cache that is missing, only by force.
+    "--uncache",
+    "--splitcache",
 ];
 
 /// Options of `lvremove` that change nothing about what is removed. Those that take a value
 /// (`--select`, `--config`, `--devices`) are not among them.
-const LVREMOVE_OPTIONS: &[&str] = &[
-    "-f",
-    "--force",
-    "-fy",
-    "-yf",
-    "-vv",
-    "-qq",
-    "--noudevsync",
-    "--nohistory",
+const LVREMOVE_OPTIONS: &[&str] = &["-f", "--force", "-fy", "-yf", "--nohistory"];
+
+/// Options that mean nothing by themselves, wherever they stand: before a verb too, when it is not
+/// known yet what it puts up with.
+pub(super) const BEFORE_VERBS: &[&str] = &[
+    "-",
+    "-q",
+    "--quiet",
+    "--batch-mode",
+    "-v",
+    "--verbose",
+    "--debug",
+    "-d",
+    "--key-file",
+    "--key-file=",
+    "--type",
+    "--type=",
 ];
 
 /// Verbs of `pdata_tools` (thin-provisioning-tools): LVM runs these checks when it activates a
@@ -165,14 +352,15 @@ pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     any("open", tool_grant::UNLOCK | tool_grant::NEW_DM),
     any("luksOpen", tool_grant::UNLOCK | tool_grant::NEW_DM),
     any("luksFormat", tool_grant::NEW_DM),
-    any("luksAddKey", tool_grant::NEW_DM),
+    // Writes a slot that is free; where none is, it says so and ends.
+    any("luksAddKey", tool_grant::UNLOCK | tool_grant::NEW_DM),
     // Takes away the mapping of a device that nobody uses, or gives it its key back.
-    any("close", tool_grant::KEEP_DM),
-    any("luksClose", tool_grant::KEEP_DM),
+    with_options("close", tool_grant::KEEP_DM, &[CRYPTSETUP_OPTIONS]),
+    with_options("luksClose", tool_grant::KEEP_DM, &[CRYPTSETUP_OPTIONS]),
     any("luksResume", tool_grant::KEEP_DM),
     // The table of an open device is loaded again, after the volume below has grown or to change
     // how it works. The device is opened for writing, to learn its size.
-    any("resize", REOPEN),
+    with_options("resize", REOPEN, &[CRYPTSETUP_OPTIONS]),
     any("refresh", REOPEN),
     never("erase"),
     never("luksErase"),
@@ -182,6 +370,51 @@ pub(super) const CRYPTSETUP_VERBS: &[Verb] = &[
     never("luksConvertKey"),
     never("convert"),
     never("reencrypt"),
+];
+
+/// Options of `cryptsetup` that say how to find a key, and how much to tell. Not `--deferred`, which
+/// takes a mapping away once its user lets go of it for a moment, nor a size, which can be a smaller
+/// one (cryptsetup-close(8), cryptsetup-resize(8)).
+const CRYPTSETUP_OPTIONS: &[&str] = &[
+    "-",
+    "-q",
+    "--batch-mode",
+    "-v",
+    "--verbose",
+    "--debug",
+    "--cancel-deferred",
+    "-y",
+    "--verify-passphrase",
+    "-T",
+    "--tries",
+    "--tries=",
+    "-t",
+    "--timeout",
+    "--timeout=",
+    "-d",
+    "--key-file",
+    "--key-file=",
+    "-l",
+    "--keyfile-size",
+    "--keyfile-size=",
+    "--keyfile-offset",
+    "--keyfile-offset=",
+    "-S",
+    "--key-slot",
+    "--key-slot=",
+    "--header",
+    "--header=",
+    "--token-id",
+    "--token-id=",
+    "--token-only",
+    "--token-type",
+    "--token-type=",
+    "--disable-external-tokens",
+    "--disable-keyring",
+    "--disable-locks",
+    "-M",
+    "--type",
+    "--type=",
 ];
 
 /// Verbs of `systemd-cryptsetup`, which unlocks at boot.
@@ -198,6 +431,15 @@ pub(super) const E2FSCK_VERBS: &[Verb] = &[
     any("-pf", tool_grant::PREEN),
     any("-fp", tool_grant::PREEN),
 ];
+
+/// `tune2fs -C 0 -T now`: how often a file system was mounted and when it was checked, which e2scrub
+/// notes every week. No other option beside them.
+pub(super) const TUNE2FS_VERBS: &[Verb] = &[
+    with_options("-C", tool_grant::EXT_ONLINE, &[TUNE2FS_OPTIONS]),
+    with_options("-T", tool_grant::EXT_ONLINE, &[TUNE2FS_OPTIONS]),
+];
+
+const TUNE2FS_OPTIONS: &[&str] = &["-C", "-T"];
 
 /// `fsck.fat -a`, the same for EFI system partitions.
 pub(super) const FSCK_FAT_VERBS: &[Verb] =
@@ -265,13 +507,7 @@ const GROW_OPTIONS: &[&str] = &[
     "-n3",
     "-n4",
     "--raid-devices",
-    "--raid-devices=2",
-    "--raid-devices=3",
-    "--raid-devices=4",
-    "--raid-devices=5",
-    "--raid-devices=6",
-    "--raid-devices=7",
-    "--raid-devices=8",
+    "--raid-devices=",
     "-b",
     "-binternal",
     "-bnone",

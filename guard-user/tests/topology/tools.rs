@@ -88,6 +88,28 @@ fn lvm_is_found_once_through_all_its_names() {
             "--removemissing",
             ["--force", "-f", "--mirrorsonly", "--config", "vg0/snap"],
         ),
+        (
+            "lvchange",
+            "--addtag=",
+            [
+                "-p",
+                "-pr",
+                "--permission=",
+                "--setautoactivation=",
+                "vg0/snap",
+            ],
+        ),
+        (
+            "vgchange",
+            "-aay",
+            [
+                "-u",
+                "--uuid",
+                "--systemid",
+                "--systemid=",
+                "--setautoactivation",
+            ],
+        ),
     ] {
         assert_eq!(verb(name).unwrap().2, ArgumentRole::OptionsListed as u32);
         let listed = arguments(name);
