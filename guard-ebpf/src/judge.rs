@@ -464,13 +464,19 @@ const FREEZE: u32 = 0xC004_5877;
 /// `_IOR('X', 125, __u32)`.
 const GO_DOWN: u32 = 0x8004_587D;
 
-/// Whether an ioctl on any file of a file system stops the whole of it.
+/// `FS_IOC_SETFSLABEL` (include/uapi/linux/fs.h): what the next boot may know it by.
+const SET_LABEL: u32 = 0x4100_9432;
+/// `EXT4_IOC_SETFSUUID` (include/uapi/linux/ext4.h): the same.
+const SET_UUID: u32 = 0x4008_662C;
+
+/// Whether an ioctl on any file of a file system is about the whole of it.
 #[inline(always)]
-pub const fn stops_file_system(cmd: u32) -> bool {
-    matches!(cmd, FREEZE | GO_DOWN)
+pub const fn is_of_file_system(cmd: u32) -> bool {
+    matches!(cmd, FREEZE | GO_DOWN | SET_LABEL | SET_UUID)
 }
 
-/// Judges such an ioctl. Backups freeze; nothing shuts a file system down but tests.
+/// Judges such an ioctl. Backups freeze, and what only the next boot notices can be put back;
+/// nothing shuts a file system down but tests.
 #[inline(always)]
 pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
     let Some(policy) = enforcing() else {
@@ -481,10 +487,10 @@ pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
         passthrough: PassthroughKind::None,
     };
     let target = Target::of(node, &policy);
-    let meaning = if cmd == FREEZE {
-        Command::Notable(Op::Detach)
-    } else {
+    let meaning = if cmd == GO_DOWN {
         Command::Harm(Op::Detach)
+    } else {
+        Command::Notable(Op::Detach)
     };
     let verdict = decide::decide(Subject::default(), target.object, Act::Command(meaning));
     let told = Told {

@@ -40,6 +40,8 @@ pub enum MountAct {
     },
     /// Its file system is made read-only.
     ReadOnly(PlaceKind),
+    /// Its file system is told to stop, as after an error.
+    Abort(PlaceKind),
     /// The root directory is replaced.
     Pivot,
 }
@@ -63,6 +65,8 @@ pub fn decide(subject: Subject, doer: Doer, act: MountAct) -> Verdict {
     match act {
         // The machine goes down, in order.
         MountAct::Unmount { .. } if subject.grants & tool_grant::SHUTDOWN != 0 => Verdict::ALLOW,
+        // soft-reboot, which has ended all services, takes /sys and /run with it.
+        MountAct::Move(PlaceKind::Pins) if doer.is_init => Verdict::record(Op::Guard),
         // What lies over the program, its configuration or its log is what everybody sees. An
         // ordinary umount takes the pins away too: nothing holds their file system.
         MountAct::Cover(
@@ -79,7 +83,7 @@ pub fn decide(subject: Subject, doer: Doer, act: MountAct) -> Verdict {
         } if subject.grants & tool_grant::GUARD == 0 => {
             Verdict::deny(Op::Guard, Reason::GuardItself)
         }
-        MountAct::Cover(PlaceKind::Mount) => DETACH,
+        MountAct::Cover(PlaceKind::Mount) | MountAct::Abort(PlaceKind::Mount) => DETACH,
         // The machine does not boot from what is mounted; but an upgrade would go astray.
         MountAct::Cover(PlaceKind::Boot) => Verdict::record(Op::BootFile),
         MountAct::Move(PlaceKind::Mount) | MountAct::MoveUnknown if doer.is_init => {

@@ -35,6 +35,12 @@ pub fn read_only(path: Path) -> Option<Doing> {
     at_place(path, FileAct::ReadOnly, MountAct::ReadOnly)
 }
 
+/// The file system that the path leads to is told to stop.
+#[inline(always)]
+pub fn abort(path: Path) -> Option<Doing> {
+    at_place(path, FileAct::ReadOnly, MountAct::Abort)
+}
+
 #[inline(always)]
 fn at_place(path: Path, act: FileAct, what: impl FnOnce(PlaceKind) -> MountAct) -> Option<Doing> {
     let at = path.dentry();

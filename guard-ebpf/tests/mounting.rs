@@ -13,6 +13,7 @@ fn acts() -> Vec<MountAct> {
             MountAct::Cover(place),
             MountAct::Move(place),
             MountAct::ReadOnly(place),
+            MountAct::Abort(place),
         ]);
         for lazy in FLAGS {
             acts.extend(FLAGS.map(|forced| MountAct::Unmount {
@@ -68,7 +69,8 @@ fn what_is_refused_in_the_host_namespace() {
         let shutdown = subject.grants & grant::SHUTDOWN != 0;
         let refused = doer.in_host_namespace
             && match act {
-                MountAct::Cover(PlaceKind::Mount) => true,
+                MountAct::Cover(PlaceKind::Mount) | MountAct::Abort(PlaceKind::Mount) => true,
+                MountAct::Move(PlaceKind::Pins) if doer.is_init => false,
                 MountAct::Cover(
                     PlaceKind::Guard
                     | PlaceKind::Pins

@@ -124,8 +124,8 @@ words! {
         Member = 9 => "member",
         /// `/sys/power`.
         Power = 10 => "power",
-        /// Root of the file system in which the guard's objects are pinned: it stays mounted and
-        /// uncovered. What else is pinned there is not the guard's.
+        /// Root of the file system in which the guard's objects are pinned, and the directories that
+        /// lead to it: they stay mounted and uncovered. What else is there is not the guard's.
         Pins = 11 => "pins",
         /// The guard's program and its unit: package managers replace them.
         GuardProgram = 20 => "guard-program",

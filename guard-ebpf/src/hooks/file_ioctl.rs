@@ -30,7 +30,7 @@ pub fn ioctl(ctx: *mut c_void, compat: bool) -> i64 {
     if judge::is_device(File(args.arg(0)).inode().mode()) {
         return device(ctx, compat);
     }
-    if judge::stops_file_system(args.arg(1)) {
+    if judge::is_of_file_system(args.arg(1)) {
         return file_system(ctx, compat);
     }
     previous

@@ -60,9 +60,14 @@ fn add_way(mounts: &MountTable, path: &Path, places: &mut Places) {
     let ways: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
     for way in ways {
         places.add(mounts, &way, PlaceKind::Mount);
-        if let Some(id) = named(&way) {
-            places.add_id(id, PlaceKind::Mount);
-        }
+        add_named(&way, PlaceKind::Mount, places);
+    }
+}
+
+/// The same by the path as text: all that mount(2) tells of a mount that is moved.
+pub(super) fn add_named(path: &Path, kind: PlaceKind, places: &mut Places) {
+    if let Some(id) = named(path) {
+        places.add_id(id, kind);
     }
 }
 

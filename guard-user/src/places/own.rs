@@ -66,7 +66,16 @@ pub(super) fn find(facts: Facts<'_>, places: &mut Places) {
     }
     // Below it everything counts, without being told.
     places.add(mounts, Path::new(pin::ROOT), PlaceKind::Guard);
-    places.add(mounts, Path::new(pin::BPFFS), PlaceKind::Pins);
+    // What lies over a directory that leads there hides it as well (nothing lies over the root), and
+    // whoever takes such a mount away takes away what is mounted below. The others are what the
+    // controller sees the host through.
+    let ways = [pin::BPFFS, SOCKET_PATH, "/proc/self", "/dev/null"];
+    for way in ways.iter().flat_map(|path| Path::new(path).ancestors()) {
+        let is_directory = way.parent().is_some() && way.is_dir() && !way.is_symlink();
+        if is_directory && places.add(mounts, way, PlaceKind::Pins) {
+            super::mounts::add_named(way, PlaceKind::Pins, places);
+        }
+    }
     for group in control_groups(facts) {
         places.add(mounts, &group, PlaceKind::Controller);
     }
