@@ -106,7 +106,12 @@ fn processor(command: &mut Command, spec: &Spec, accel: Accel) {
         //
         // Without ERMS the kernel and the C library move memory by words; QEMU emulates `rep movsb`
         // and `rep stosb` a byte at a time, which costs a guest an eighth of its speed.
-        Accel::Tcg => command.args(["-accel", "tcg,thread=single", "-cpu", "max,erms=off"]),
+        Accel::Tcg => command.args([
+            "-accel",
+            "tcg,thread=single",
+            "-cpu",
+            "max,erms=off,la57=off",
+        ]),
         Accel::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
     };
     command.args(["-smp", "2"]);

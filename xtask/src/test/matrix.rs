@@ -142,7 +142,7 @@ pub struct Job {
 }
 
 /// About how long a guest takes to boot, in seconds.
-const BOOT: u32 = 45;
+const BOOT: u32 = 30;
 
 /// Shares `suites` out among the configurations, into at least `side_by_side` guests where there
 /// is enough to do, longest first.
@@ -208,16 +208,28 @@ impl Job {
     }
 }
 
-/// Splits the longest guest in two until there are enough of them, and none takes much longer than
-/// its share of the time. A half keeps the suites' order.
+/// When the last of these guests ends, as many running side by side, the longest begun first.
+fn end_of(jobs: &[Job], side_by_side: usize) -> u32 {
+    let mut lengths: Vec<u32> = jobs.iter().map(|job| job.seconds).collect();
+    lengths.sort_by_key(|seconds| std::cmp::Reverse(*seconds));
+    let mut ends = vec![0; side_by_side.max(1)];
+    for seconds in lengths {
+        if let Some(first) = ends.iter_mut().min() {
+            *first += seconds;
+        }
+    }
+    ends.into_iter().max().unwrap_or(0)
+}
+
+/// Splits the longest guest in two until there are enough of them, and the last one ends not long
+/// after the others. A half keeps the suites' order.
 fn split(jobs: &mut Vec<Job>, suites: &[Suite], enough: usize) {
     loop {
         let total: u32 = jobs.iter().map(|job| job.seconds).sum();
         let share = total / u32::try_from(enough.max(1)).unwrap_or(u32::MAX);
-        let there_are_enough = jobs.len() >= enough;
+        let is_even = jobs.len() >= enough && end_of(jobs, enough) <= share + 2 * BOOT;
         let longest = (0..jobs.len())
-            .filter(|at| jobs[*at].suites.len() > 1)
-            .filter(|at| !there_are_enough || jobs[*at].seconds > share + BOOT)
+            .filter(|at| jobs[*at].suites.len() > 1 && !is_even)
             .max_by_key(|at| jobs[*at].seconds);
         let Some(at) = longest.filter(|at| jobs[*at].seconds > 4 * BOOT) else {
             return;
