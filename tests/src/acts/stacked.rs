@@ -71,6 +71,11 @@ pub const LVM: &[Act] = &[
     Act::shell("lvremove", "lvremove -f -y vgcrit/lvcrit").effect(FIXTURE),
     Act::shell("lvreduce", "lvreduce -f -y -L 8M vgcrit/lvcrit").effect(FIXTURE),
     Act::shell("lvresize-shrink", "lvresize -f -y -L 8M vgcrit/lvcrit").effect(FIXTURE),
+    // What a running server feels, or the next boot misses.
+    Act::shell("lvchange-read-only", "lvchange -y -p r vgcrit/lvcrit").effect(FIXTURE),
+    Act::shell("lvchange-read-only-long", "lvchange -y --permission=r vgcrit/lvcrit").effect(FIXTURE),
+    Act::shell("vgchange-system", "vgchange -y --systemid elsewhere vgcrit").effect(FIXTURE),
+    Act::shell("vgchange-uuid", "vgchange -y -u vgcrit").effect(FIXTURE),
     Act::shell("vgremove", "vgremove -ff -y vgcrit").effect(FIXTURE),
     Act::shell("pvremove", "pvremove -ff -y $DEV").effect(FIXTURE),
     Act::shell("pvcreate", "pvcreate -ff -y $DEV").effect(FIXTURE),

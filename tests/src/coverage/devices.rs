@@ -42,7 +42,7 @@ pub const WRITES: &[Row] = &[
         .tests(&["fallocate-*"]),
     row("A7", "Zones reset", "blkzone reset: BLKRESETZONE", ALL, RefusedOnDevice)
         .hooks(&["file_open", "cgroup_device", "file_ioctl", "file_ioctl_compat"])
-        .not_covered("no zoned disk in the guests; the number is on the list of discards, and the open is A1's"),
+        .tests(&["destruction-zones::zones-reset"]),
     row("A8", "A file system mended, tuned, shrunk or edited past the kernel", "e2fsck -y, xfs_repair, tune2fs, debugfs -w, resize2fs, btrfs check", ALL,
         RefusedByRule("raw-write", "nobody mends what is in use; growing a mounted ext file system has a grant, because lvextend -r needs it"))
         .hooks(OPEN)
@@ -57,7 +57,7 @@ pub const WRITES: &[Row] = &[
     row("A11", "LVM's metadata destroyed", "pvcreate, pvremove, vgremove, vgcreate, lvremove, lvreduce, vgcfgrestore", ALL,
         RefusedByRule("raw-write", "the same program makes snapshots and grows volumes: the verb and its arguments decide, see L2 and L3"))
         .hooks(&["exec", "file_open", "cgroup_device"])
-        .tests(&["pvcreate*", "pvremove", "vgremove", "vgcreate-over", "lvremove*", "lvreduce", "lvresize-shrink", "lvm-*", "lvcreate-renamed", "vgcfgrestore"]),
+        .tests(&["pvcreate*", "pvremove", "vgremove", "vgcreate-over", "lvremove*", "lvreduce", "lvresize-shrink", "lvm-*", "lvcreate-renamed", "vgcfgrestore", "lvchange-*", "vgchange-*"]),
     row("A12", "Boot sectors written", "grub-install on a BIOS disk, dd of a boot image", ALL, RefusedOnDevice)
         .hooks(OPEN)
         .tests(&["grub-bios-setup", "boot::boot-sector-by-a-package"]),
@@ -94,7 +94,8 @@ pub const WRITES: &[Row] = &[
     row("A20", "Flash memory", "flash_erase, flashcp, flashrom", ALL,
         RefusedByRule("firmware", "it is the firmware's more often than a disk; reading goes on"))
         .hooks(&["file_open"])
-        .not_covered("the guests have no flash; a host test has the decision about /dev/mtdN, and /dev/mtdblockN is a block device as any other"),
+        .tests(&["firmware::flash-written"])
+        .but("/dev/mtdblockN: a block device as any other"),
     row("A21", "ZFS labels", "zpool create -f, labelclear", "where the module is installed", RefusedOnDevice)
         .not_covered("ZFS is not part of these kernels"),
 ];
@@ -186,7 +187,7 @@ pub const STACKED: &[Row] = &[
         .hooks(IOCTL)
         .tests(&[
             "machine::dm-suspend*", "machine::compat-dm-suspend", "machine::dm-remove*", "machine::dm-wipe-table", "machine::dm-reload",
-            "machine::dm-rename", "machine::dm-message",
+            "machine::dm-rename", "machine::dm-message", "machine::luks-suspend", "machine::luks-close-deferred", "machine::luks-shrunk",
         ])
         .but("mappings that carry neither critical data nor the root file system: a container engine keeps its own"),
     row("D3", "Arrays stopped, robbed of members, or given a protected disk", "mdadm --stop, --fail, --remove, --add, --build", ALL,
@@ -198,8 +199,8 @@ pub const STACKED: &[Row] = &[
         .tests(&["loop-*"]),
     row("D5", "A disk exported by LIO", "targetcli", ALL, RefusedOnDevice)
         .hooks(REACH)
-        .tests(&["layer2::scsi-target"])
-        .but("the back ends pscsi and fileio: no case"),
+        .tests(&["layer2::scsi-target", "layer2::file-target"])
+        .but("the back end pscsi: no case"),
     row("D6", "A disk exported by NVMe over fabrics", "nvmetcli", ALL, RefusedOnDevice)
         .hooks(REACH)
         .tests(&["layer2::nvme-target"]),
@@ -208,13 +209,13 @@ pub const STACKED: &[Row] = &[
         .tests(&["qemu-nbd"]),
     row("D8", "bcache over a disk", "make-bcache, /sys/fs/bcache/register", ALL, RefusedOnDevice)
         .hooks(OPEN)
-        .tests(&["make-bcache"])
-        .but("registering one by hand: refused where the kernel opens it for writing, and no case does it; stopping and detaching a cache in sysfs: refused, and no case does it"),
+        .tests(&["make-bcache", "layer2::bcache-register"])
+        .but("stopping and detaching a cache in sysfs: refused, and no case does it"),
     row("D9", "Btrfs given, or robbed of, a device or subvolume", "btrfs device add, replace, subvolume delete", ALL,
         RefusedByRule("remap", "the kernel opens the disk that is given, and writes it"))
         .hooks(OPEN)
-        .tests(&["layer2::btrfs-add-device"])
-        .but("replacing a device: no case; removing one and deleting a subvolume are let through, because snapshots are deleted by every backup tool"),
+        .tests(&["layer2::btrfs-add-device", "layer2::btrfs-replace-device"])
+        .but("removing one and deleting a subvolume are let through, because snapshots are deleted by every backup tool"),
     row("D10", "A device mounted for writing", "mount, fsmount", ALL,
         Allowed("mounting its own file system is how a database starts and fails over; see X9"))
         .hooks(REACH)
@@ -241,7 +242,7 @@ pub const STACKED: &[Row] = &[
 pub const FILE_SYSTEMS: &[Row] = &[
     row("E1", "A file system shut down", "xfs_io shutdown: XFS_IOC_GOINGDOWN", ALL, RefusedByRule("detach", "made for tests of file systems"))
         .hooks(IOCTL)
-        .tests(&["machine::ext4-error", "machine::file-system-shutdown"]),
+        .tests(&["machine::ext4-error", "machine::file-system-shutdown", "mounts::aborted"]),
     row("E2", "A file system frozen", "fsfreeze", ALL,
         RecordedByRule("detach", "backup agents freeze for a snapshot"))
         .hooks(IOCTL)
@@ -253,14 +254,15 @@ pub const FILE_SYSTEMS: &[Row] = &[
     row("E4", "The database's file system taken away, covered or moved", "umount -l, umount -f, mount over it or above it, mount --move, mv", ALL,
         RefusedByRule("detach", "failover unmounts after the server has stopped; before, it pulls the data from under a live one"))
         .hooks(&["sb_umount", "sb_mount", "move_mount", "inode_rename"])
-        .tests(&["mounts::lazy-umount*", "mounts::root-lazily-unmounted", "mounts::covered-*", "mounts::moved*", "mounts::data-directory-renamed"])
+        .tests(&["mounts::lazy-umount*", "mounts::root-lazily-unmounted", "mounts::covered-*", "mounts::moved*", "mounts::data-directory-renamed", "mounts::tablespace-of-a-running-server"])
         .but("umount -f of a network file system: no case; on any other it is an ordinary umount, which the kernel refuses while the file system is used"),
     row("E5", "Files deleted", "rm -rf", ALL,
         Allowed("what a database may do to its files, root may: the guard is about devices and what boots"))
         .not_covered("out of scope: backups and database permissions are for that"),
     row("E6", "Remounted read-only", "mount -o remount,ro", ALL, RecordedByRule("detach", "an outage that ends with another remount"))
         .hooks(&["sb_mount"])
-        .not_covered("no case does it; a host test has the decision. mount_setattr(2) and fsconfig(2) do not ask this hook: what they do is not recorded"),
+        .tests(&["mounts::read-only-is-recorded"])
+        .but("mount_setattr(2) and fsconfig(2) do not ask this hook: what they do is not recorded, see X22"),
     row("E7", "Free blocks trimmed", "fstrim", ALL, Allowed("free blocks hold nothing"))
         .tests(&["legitimate::fstrim"]),
 ];

@@ -114,7 +114,8 @@ pub const DETACH: &[Row] = &[
     row("G4", "Network storage disconnected", "rbd unmap, iscsiadm -u, nbd-client -d, nvme disconnect", ALL,
         RefusedByRule("detach", "where it passes sysfs or an ioctl on a protected device; log-outs by netlink ask no hook"))
         .hooks(&["file_open", "file_ioctl", "file_ioctl_compat"])
-        .not_covered("the guests have none of them in use"),
+        .tests(&["machine::nbd-disconnect"])
+        .but("what goes by netlink; rbd, iSCSI and NVMe over fabrics: the guests have none in use"),
     row("G5", "A device set offline", "echo offline >device/state, zram reset", ALL, RefusedByRule("detach", "as G1"))
         .hooks(OPEN)
         .tests(&["machine::scsi-offline", "machine::scsi-host-state"])
@@ -163,7 +164,7 @@ pub const GUARD: &[Row] = &[
         .but("BPF_PROG_DETACH: no case; it does not reach what a link has attached"),
     row("S2", "Pins unlinked, renamed or covered", "rm /sys/fs/bpf/dbguard/*, umount /sys/fs/bpf", ALL, RefusedByRule("guard", "the last reference takes the program with it"))
         .hooks(&["inode_unlink", "inode_rename", "sb_mount", "move_mount", "sb_umount"])
-        .tests(&["guard-itself::pins-*"]),
+        .tests(&["guard-itself::pins-*", "guard-itself::mounts-of-the-host-taken"]),
     row("S3", "Maps changed", "bpftool map update, by pin, by id or by name", ALL, RefusedByRule("guard", "one word releases the host"))
         .hooks(&["bpf"])
         .tests(&["guard-itself::map-update-*", "guard-itself::map-delete"]),
@@ -200,6 +201,5 @@ pub const GUARD: &[Row] = &[
         .tests(&["route::status-names-the-route", "hoststate::reboot-comes-back-held"])
         .but("a kernel that never loads the guard; see X4"),
     row("S11", "The guard told to stand aside", "dbguard release, the configuration, dbguard unload", ALL, Allowed("by name of the host, by root, with a record; see `release`"))
-        .tests(&["hoststate::release-needs-the-name", "hoststate::release", "hoststate::observe", "observe::class-*", "observe::mode-*"])
-        .but("unloading an armed host, which is refused: no case"),
+        .tests(&["hoststate::release-needs-the-name", "hoststate::release", "hoststate::observe", "observe::class-*", "observe::mode-*", "guard-itself::allowed-unload-waits-for-release"]),
 ];

@@ -57,6 +57,8 @@ pub const APART: &[(&str, &str)] = &[
 /// What stands before the act's name in the name of a case.
 const PREFIXES: &[(&str, &str)] = &[
     ("destruction-*", "free-"),
+    ("layer2", "free-"),
+    ("mounts", "free-"),
     ("destruction-volume", "lv-"),
     ("destruction-array", "md-"),
     ("destruction-beside", "log-"),

@@ -1,6 +1,7 @@
 //! The guard's audit log, read as anybody would read it: JSON lines.
 
 use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -90,14 +91,16 @@ pub fn mark() -> Mark {
 
 /// The whole records after `mark`.
 pub fn since(mark: Mark) -> Result<Vec<Record>> {
-    let bytes = match fs::read(LOG) {
+    let mut text = Vec::new();
+    match fs::File::open(LOG) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(|| format!("cannot read {LOG}"))?,
-    };
-    let start = usize::try_from(mark.bytes)
-        .unwrap_or(usize::MAX)
-        .min(bytes.len());
-    let text = &bytes[start..];
+        Err(error) => return Err(error).with_context(|| format!("cannot open {LOG}")),
+        Ok(mut log) => {
+            log.seek(SeekFrom::Start(mark.bytes))
+                .and_then(|_| log.read_to_end(&mut text))
+                .with_context(|| format!("cannot read {LOG}"))?;
+        }
+    }
     // A line without its end is still being written.
     let whole = text
         .iter()

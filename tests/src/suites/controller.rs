@@ -43,7 +43,7 @@ pub fn cases() -> Vec<Case> {
             guard::must_be_armed()?;
             guard::wait_guarded(&disk()?.node)
         }),
-        Case::test("stopped", stopped).limit(120),
+        Case::test("stopped", stopped).limit(120).once(),
         Case::test("frozen-controller-and-a-new-disk", frozen).limit(120),
         Case::test("frozen-controller-and-devices-that-leave-use", leaving).limit(240),
         Case::test("restarts", restarts).limit(180).once(),

@@ -98,7 +98,7 @@ pub fn virtio_disk() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| guard::mark_device(&target.disk.node),
     };
-    build(&group, &[block::CORE], &[])
+    build(&group, &[], &[block::CORE])
 }
 
 /// A physical volume below a mounted logical volume: the core acts, LVM's own verbs.

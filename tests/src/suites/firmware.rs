@@ -95,6 +95,15 @@ const ACTS: &[Act] = &[
         script: "modprobe block2mtd; echo /dev/disk/by-role/data >/sys/module/block2mtd/parameters/block2mtd; ls /dev/mtd0",
         breadth: Breadth::Every,
     },
+    Act {
+        name: "flash-written",
+        op: "firmware",
+        script: "truncate -s 4M /root/flash; L=$(losetup -f --show /root/flash)
+         modprobe block2mtd; echo $L,4096 >/sys/module/block2mtd/parameters/block2mtd; udevadm settle
+         r=0; dd if=/dev/zero of=/dev/mtd0 bs=4096 count=1 || r=$?; dd if=/dev/mtd0 of=/dev/null bs=4096 count=1
+         modprobe -r block2mtd; losetup -d $L; rm /root/flash; exit $r",
+        breadth: Breadth::Every,
+    },
 ];
 
 /// Work that must go on.

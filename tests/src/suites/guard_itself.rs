@@ -82,7 +82,15 @@ print(*(b if b else [hex(x) for x in struct.pack(chr(60)+chr(73)*2,*k.values())]
     },
     Attack {
         name: "pins-covered",
-        script: "refused mount -t tmpfs none /sys/fs/bpf; refused mount -t bpf bpf /sys/fs/bpf; refused mount --bind /mnt /sys/fs/bpf",
+        script: "refused mount -t tmpfs none /sys/fs/bpf; refused mount -t bpf bpf /sys/fs/bpf; refused mount --bind /mnt /sys/fs/bpf; \
+                 refused mount -t tmpfs none /sys/fs; refused mount -t sysfs none /sys; [ -e $LINKS/file_open ]",
+    },
+    Attack {
+        // As the clean-up of a build whose directory's variable is empty.
+        name: "mounts-of-the-host-taken",
+        script: "for m in /sys /run /proc /dev; do refused umount -l $m; refused mount -t tmpfs none $m; done; \
+                 mkdir -p /mnt/sys; refused mount --move /sys /mnt/sys; \
+                 [ -e $LINKS/file_open ] && [ -e /run/systemd/private ] && [ -e /proc/self/exe ] && [ -e /dev/null ]",
     },
     Attack {
         name: "files-covered",
@@ -218,6 +226,11 @@ const WORK: &[Attack] = &[
     Attack {
         name: "upgrade-without-controller",
         script: UPGRADE_WITHOUT_CONTROLLER,
+    },
+    Attack {
+        name: "unload-waits-for-release",
+        script: "systemctl stop dbguard; said=$(dbguard unload --confirm-host $(uname -n) 2>&1) && exit 1; echo \"$said\"; \
+                 echo \"$said\" | grep -q 'the host is armed' && systemctl start dbguard",
     },
     Attack {
         name: "configuration-is-written",

@@ -124,7 +124,7 @@ const HEALTH: &[Work] = &[
          sg_turs $d; sg_requests $d >/dev/null; sg_modes $d >/dev/null || true; sg_logs $d >/dev/null 2>&1 || true; sg_luns $d >/dev/null; sg_ses $d >/dev/null 2>&1 || true; done
          sg_map >/dev/null; sg_scan -i >/dev/null 2>&1 || true; lsscsi -g >/dev/null; sg_dd if=$SG of=/dev/null bs=512 count=8",
     ),
-    work("inventory", 60, "lsblk -O >/dev/null; lsblk -f >/dev/null; blkid >/dev/null; blkid -p $DATA; wipefs $DATA >/dev/null; findmnt >/dev/null; lsof $DATA >/dev/null || true").once(),
+    work("inventory", 60, "lsblk -O >/dev/null; lsblk -f >/dev/null; blkid >/dev/null; blkid -p $DATA; wipefs $DATA >/dev/null; findmnt >/dev/null; lsof $DATA >/dev/null || true; cat /sys/class/dmi/id/* >/dev/null 2>&1 || true; [ ! -e /sys/firmware/dmi/tables/DMI ] || cat /sys/firmware/dmi/tables/DMI >/dev/null").once(),
     work("tables-read", 60, "sfdisk -l $DATA >/dev/null; sfdisk -d $DATA >/dev/null; fdisk -l $DATA >/dev/null; partx -s $DATA >/dev/null"),
     work("udev", 90, "udevadm trigger --subsystem-match=block; udevadm settle; udevadm trigger --action=add --subsystem-match=block; udevadm settle; udevadm test /sys/block/$(basename $DATA) >/dev/null 2>&1 || true").once(),
     work("blockdev", 60, "blockdev --report >/dev/null; blockdev --getsize64 --getro --getss --getpbsz --getra $DATA; blockdev --setra 256 $DATA; blockdev --flushbufs $DATA"),
@@ -147,7 +147,7 @@ PY",
     ),
     work("bpftool", 60, "bpftool prog list >/dev/null; bpftool map list >/dev/null; bpftool link list >/dev/null; [ \"$DBGUARD_MODE\" = off ] || bpftool prog list | grep -qE ' (lsm|tracing) '"),
     work("processes", 60, "ps aux >/dev/null; ls -l /proc/[0-9]*/fd >/dev/null 2>&1 || true; strace -f -o /root/guest-suite/strace ls / >/dev/null; tar cf /root/guest-suite/etc.tar /etc; journalctl -b -n 5 >/dev/null"),
-    work("grub-probe", 60, "grub-probe -t fs / >/dev/null; grub-probe -t device /boot >/dev/null"),
+    work("grub-probe", 60, "grub-probe -t fs / >/dev/null; grub-probe -t device /boot >/dev/null").once(),
 ];
 
 const FREE: &[Work] = &[

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 
+use super::fixture;
 use super::legitimate::{Work, work};
 use crate::harness::case::Case;
 use crate::harness::disk::until;
@@ -107,12 +108,16 @@ const WORK: &[Work] = &[
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case::prepare("prepare", || {
         guard::must_be_armed_or_off()?;
+        fixture::load_modules()?;
         crate::acts::prepare_scratch()?;
         shell::must(crate::acts::container::MAKE_ROOT)?;
         db::prepare()
     })];
     for (name, text) in ACTS {
-        cases.push(Case::test(*name, || attempt(text)).limit(100));
+        cases.push(Case::test(format!("free-{name}"), || attempt(text)).once());
+        cases.push(Case::test(*name, move || {
+            refused(&format!("{NEW_API}{text}"))
+        }));
     }
     // Below a private mount, as elsewhere here, it would be that namespace's alone.
     for (name, text) in PEERS {
@@ -131,6 +136,16 @@ pub fn cases() -> Vec<Case> {
     cases.push(Case::test("data-directory-renamed", || {
         refused("mv $UP /var/lib-old")
     }));
+    cases.push(Case::test("read-only-is-recorded", read_only));
+    // ext4 stops as after an error, and stays so until it is unmounted.
+    cases.push(Case::test("aborted", || {
+        refused("case $(findmnt -no FSTYPE $D) in ext*) ;; *) exit 1;; esac; mount -i -o remount,abort $D")
+    }));
+    cases.push(
+        Case::test("tablespace-of-a-running-server", tablespace)
+            .limit(200)
+            .once(),
+    );
     for piece in WORK {
         let case = Case::test(piece.name, move || perform(piece)).limit(piece.limit + 40);
         cases.push(case.once());
@@ -150,7 +165,7 @@ fn mounts() -> Result<String> {
     shell::must("findmnt -rno TARGET,SOURCE,FSROOT,FSTYPE; stat -c %i /var/lib /var/lib/mysql /")
 }
 
-/// On a directory of no importance the act changes the mounts; on the data directory it is refused.
+/// On a directory of no importance the act changes the mounts.
 fn attempt(text: &str) -> Result<()> {
     let text = format!("{NEW_API}{text}");
     // A mount below a private one, because a mount below a shared one cannot be moved at all.
@@ -167,7 +182,7 @@ fn attempt(text: &str) -> Result<()> {
         output.code,
         output.tail()
     );
-    refused(&text)
+    Ok(())
 }
 
 /// The act is refused, and all mounts and the server are what they were.
@@ -187,6 +202,53 @@ fn refused(text: &str) -> Result<()> {
     );
     ensure!(db::answers(), "the server does not answer");
     audit::wait_refusal(mark, &[], &["detach"]).map(drop)
+}
+
+/// A table that is made on a disk of its own while the server runs: the disk is its data from then on,
+/// also after the table's file is closed and the disk unmounted.
+fn tablespace() -> Result<()> {
+    let disk = fixture::memory_disk("tablespace", 64)?;
+    guard::wait_free(&disk.node)?;
+    let run = |text| Script::new(text).with("DEV", disk.path()).limit(60).must();
+    run("mkfs.ext4 -q -F $DEV; mkdir -p /srv/ts; mount $DEV /srv/ts; chown mysql /srv/ts
+         mariadb -e \"create database ts; create table ts.t (i int) data directory='/srv/ts'; insert into ts.t values (1)\"")?;
+    guard::wait_guarded(&disk.node)?;
+    // What is merely mounted is guarded too: by now it is known to be data.
+    until(std::time::Duration::from_mins(1), || {
+        Ok(guard::cli(&format!("check {}", disk.path()))?
+            .text
+            .contains("carries /srv/ts"))
+    })
+    .context("it is not known to be the server's data")?;
+    let mark = audit::mark();
+    let output = run("umount -l /srv/ts").is_err();
+    ensure!(output, "it was unmounted under the server");
+    audit::wait_refusal(mark, &[], &["detach"])?;
+    let mark = audit::mark();
+    run(
+        "mariadb -e 'drop database ts; flush tables'; rm -rf /srv/ts/*; umount /srv/ts || { systemctl stop mariadb; umount /srv/ts; systemctl start mariadb; }",
+    )?;
+    ensure!(
+        run("mkfs.ext4 -q -F $DEV").is_err(),
+        "it was forgotten with the mount"
+    );
+    audit::wait_refusal(mark, &[disk.numbers()?], &["raw-write"])?;
+    run("dbguard release --confirm-host $(uname -n) $DEV")?;
+    fixture::drop_memory_disk("tablespace")?;
+    ensure!(db::answers(), "the server does not answer");
+    Ok(())
+}
+
+/// The kernel says that the file system is busy; that somebody tried is recorded.
+fn read_only() -> Result<()> {
+    let mark = audit::mark();
+    let output = script("mount -o remount,ro $D", DATA).run()?;
+    ensure!(!output.succeeded(), "it is READ-ONLY now");
+    audit::wait(mark, "a remount that was let through", |record| {
+        record.text("/decision") == "record" && record.text("/op") == "detach"
+    })?;
+    ensure!(db::answers(), "the server does not answer");
+    audit::nothing_refused(mark)
 }
 
 fn perform(piece: &Work) -> Result<()> {

@@ -68,6 +68,12 @@ const VOLUMES: &[Work] = &[
          umount /mnt/snap; lvremove -q -f vglive/mirror; vgreduce -q vglive $FB; wipefs -qa $FB",
     ).once(),
     work(
+        "metadata-changed",
+        90,
+        "lvchange -q --addtag=kept vglive/data; lvs --noheadings -o lv_tags vglive/data | grep -q kept
+         lvchange -q --deltag kept vglive/data; lvchange -q --refresh vglive/data; vgchange -q --addtag one --monitor y vglive; vgchange -q --deltag=one vglive",
+    ).once(),
+    work(
         "scan",
         90,
         "pvscan --cache >/dev/null; pvscan >/dev/null; vgscan >/dev/null; lvscan >/dev/null; vgs >/dev/null; pvs -a >/dev/null; lvs -a -o+devices >/dev/null; vgdisplay >/dev/null; vgchange -q -ay vglive; vgck vglive; vgcfgbackup -q -f $DIR/vg.cfg vglive; dmsetup ls --tree >/dev/null; dmsetup table >/dev/null; lvmdevices >/dev/null 2>&1 || true",
@@ -114,10 +120,10 @@ const ARRAY: &[Work] = &[
         "synced() { for i in $(seq 240); do grep -qE 'recovery|resync' /proc/mdstat || return 0; sleep 0.5; done; return 1; }
          M=/sys/block/$(basename $(readlink -f /dev/md/live))/md
          mdadm --grow /dev/md/live --bitmap=internal 2>&1; [ $(cat $M/bitmap/location) != none ]
-         mdadm --grow /dev/md/live --bitmap=none 2>&1; [ $(cat $M/bitmap/location) = none ]
-         mdadm /dev/md/live --add $MD 2>&1; mdadm --grow /dev/md/live --raid-devices=3 2>&1
+         mdadm -q --grow /dev/md/live --bitmap=none 2>&1; [ $(cat $M/bitmap/location) = none ]
+         mdadm --grow /dev/md/live --add $MD --raid-devices=3 2>&1
          [ $(cat $M/raid_disks) = 3 ]; synced; mdadm --grow /dev/md/live --size=max 2>&1; cmp /mnt/mdlive/rows $DIR/rows",
-    ),
+    ).once(),
     work(
         "md-queries",
         60,

@@ -60,8 +60,12 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::test("package-upgraded", upgraded).limit(200),
         Case::test("new-directory-guarded-at-once", new_directory).limit(120),
-        Case::test("new-files-while-the-controller-is-frozen", unseen).limit(200),
-        Case::test("inode-of-a-removed-file", used_again).limit(200),
+        Case::test("new-files-while-the-controller-is-frozen", unseen)
+            .limit(200)
+            .once(),
+        Case::test("inode-of-a-removed-file", used_again)
+            .limit(200)
+            .once(),
         Case::test("chosen-inside-a-package", chosen).limit(160),
         Case::test("boot-sector-by-a-package", boot_sector)
             .limit(260)

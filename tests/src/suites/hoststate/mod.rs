@@ -53,7 +53,7 @@ pub fn cases() -> Vec<Case> {
         cases.push(held_case("partition", act, target).breadth(breadth));
     }
     cases.extend([
-        Case::test("controller-restart-stays-held", held::controller_restart).limit(120),
+        Case::test("controller-restart-stays-held", held::controller_restart).limit(120).once(),
         Case::test("reboot-comes-back-held", held::reboot).limit(360).once(),
         Case::test("corrupt-state-is-not-idle", held::corrupt_state).limit(900).once(),
         Case::test("release", held::release).limit(120),

@@ -109,6 +109,40 @@ fcntl.ioctl(os.open('/mnt/l2', 0), 0x5000940a, bytearray(struct.pack('q4088s', 0
          wipefs -qaf $OTHER; exit $r",
     ),
     reach(
+        "btrfs-replace-device",
+        Some("btrfs"),
+        "remap",
+        // `struct btrfs_ioctl_dev_replace_args` (include/uapi/linux/btrfs.h): START, from device 1.
+        "mkdir -p /mnt/l2; mkfs.btrfs -q -f --mixed $OTHER && mount $OTHER /mnt/l2 || exit 2
+         python3 -c \"
+import fcntl, os, struct
+start = struct.pack('QQQQ1025s1025s6x512x', 0, 0, 1, 0, b'', b'$DEV')
+fcntl.ioctl(os.open('/mnt/l2', 0), 0xca289435, bytearray(start))\"; r=$?
+         umount /mnt/l2
+         for i in $(seq 50); do dbguard check --for raw-write $OTHER >/dev/null && break; sleep 0.2; done
+         wipefs -qaf $OTHER; exit $r",
+    ),
+    reach(
+        "bcache-register",
+        Some("bcache"),
+        "remap",
+        // The protected disk has bcache's superblock already.
+        "N=$(basename $DEV); ! dbguard check --for raw-write --quiet $DEV || make-bcache -B $DEV || exit 2; udevadm settle
+         [ -d /sys/block/$N/bcache ] || echo $DEV >/sys/fs/bcache/register; r=$?
+         [ $r != 0 ] || { [ -d /sys/block/$N/bcache ]; r=$?; }
+         for i in $(seq 50); do [ -d /sys/block/$N/bcache ] || break; echo 1 >/sys/block/$N/bcache/stop; sleep 0.2; done
+         udevadm settle; exit $r",
+    ),
+    // A file's back end is given the device as a file.
+    reach(
+        "file-target",
+        Some("target_core_file"),
+        "remap",
+        "T=/sys/kernel/config/target/core/fileio_7; mkdir -p $T/l2
+         echo fd_dev_name=$DEV,fd_dev_size=67108864 >$T/l2/control
+         echo 1 >$T/l2/enable; r=$?; rmdir $T/l2 $T; exit $r",
+    ),
+    reach(
         "block2mtd",
         Some("block2mtd"),
         "remap",
@@ -129,7 +163,8 @@ pub fn prepare() -> Result<()> {
         fixture::memory_disk(name, mib)?;
     }
     let held = disk("l2-held")?;
-    Script::new("dd if=/dev/urandom of=$DEV bs=1M count=8 conv=fsync 2>/dev/null")
+    // Beside it a superblock, without which bcache does not come to the open that matters.
+    Script::new("dd if=/dev/urandom of=$DEV bs=1M count=8 conv=fsync 2>/dev/null && wipefs -qaf $DEV && make-bcache -B $DEV")
         .with("DEV", held.path())
         .must()?;
     guard::mark_device(&held.node)?;
@@ -144,7 +179,14 @@ fn disk(name: &str) -> Result<Disk> {
 pub fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = WAYS
         .iter()
-        .map(|way| Case::test(way.name, move || refused(way)).limit(180))
+        .flat_map(|way| {
+            [
+                Case::test(format!("free-{}", way.name), move || works(way))
+                    .limit(120)
+                    .once(),
+                Case::test(way.name, move || refused(way)).limit(120),
+            ]
+        })
         .collect();
     cases.push(Case::test("question", question));
     cases
@@ -160,13 +202,19 @@ fn perform(way: &Reach, target: &Disk) -> Result<shell::Output> {
         .run()
 }
 
-fn refused(way: &Reach) -> Result<()> {
+fn has_module(way: &Reach) -> Result<()> {
     if let Some(module) = way.module {
         let loaded = shell::run(&format!("modprobe {module}"))?;
         if !loaded.succeeded() {
             return Err(skip(format!("this kernel has no module {module}")));
         }
     }
+    Ok(())
+}
+
+/// On a free disk it is a way.
+fn works(way: &Reach) -> Result<()> {
+    has_module(way)?;
     let free = disk("l2-free")?;
     guard::wait_free(&free.node)?;
     let mark = audit::mark();
@@ -179,7 +227,12 @@ fn refused(way: &Reach) -> Result<()> {
     audit::nothing_refused(mark).context("on a free device")?;
     Script::new("wipefs -qaf $DEV; udevadm settle")
         .with("DEV", free.path())
-        .run()?;
+        .run()
+        .map(drop)
+}
+
+fn refused(way: &Reach) -> Result<()> {
+    has_module(way)?;
     let held = disk("l2-held")?;
     let before = Snapshot::take(&held)?;
     let mark = audit::mark();

@@ -37,7 +37,9 @@ const WORK: &[Work] = &[
     work(
         "mount-btrfs",
         60,
-        "mount ${P}4 /mnt/l2; echo x >/mnt/l2/x; btrfs -q scrub start -B /mnt/l2; umount /mnt/l2",
+        "mount ${P}4 /mnt/l2; echo x >/mnt/l2/x; btrfs -q scrub start -B /mnt/l2
+         btrfs -q subvolume snapshot -r /mnt/l2 /mnt/l2/before; btrfs -q balance start --full-balance /mnt/l2
+         btrfs -q subvolume delete -c /mnt/l2/before; umount /mnt/l2",
     ),
     // Any program that calls mount(2), known to nobody.
     work(

@@ -103,6 +103,27 @@ pub(super) const ACTS: &[Act] = &[
         GONE,
     ),
     act(
+        "luks-suspend",
+        DETACH,
+        How::Shell("cryptsetup luksSuspend critluks"),
+        GONE,
+    ),
+    act(
+        "luks-close-deferred",
+        DETACH,
+        How::Shell("cryptsetup close --deferred critluks"),
+        GONE,
+    ),
+    act(
+        "luks-shrunk",
+        &["detach", "raw-write", "remap"],
+        How::Shell("echo -n secret | cryptsetup -q resize critluks --size 8 --key-file -"),
+        Seen::Script(
+            "[ $(blockdev --getsz /dev/mapper/critluks) = 8 ]",
+            How::Shell("echo -n secret | cryptsetup resize critluks --key-file -"),
+        ),
+    ),
+    act(
         "hibernation-by-a-program",
         RESET,
         // SNAPSHOT_AVAIL_SWAP_SIZE, which alone of its commands does no harm.
@@ -156,6 +177,17 @@ pub(super) const WORK: &[(&str, &str)] = &[
          dmsetup rename freedm freedm2; dmsetup wipe_table freedm2; udevadm settle; dmsetup remove --retry freedm2
          losetup -d $D",
     ),
+    (
+        "luks-resized",
+        "before=$(blockdev --getsz /dev/mapper/critluks); echo -n secret | cryptsetup -q --key-file - resize critluks
+         [ $(blockdev --getsz /dev/mapper/critluks) = $before ]; cryptsetup status critluks >/dev/null",
+    ),
+    (
+        "luks-key-added",
+        "D=/dev/$(ls /sys/block/$(basename $(readlink -f /dev/mapper/critluks))/slaves); echo -n secret >/root/key; echo -n another >/root/key2
+         cryptsetup -q luksAddKey --pbkdf-force-iterations 1000 --key-file /root/key $D /root/key2
+         cryptsetup open --test-passphrase --key-file /root/key2 $D; rm /root/key /root/key2",
+    ),
     ("dm-queries", "dmsetup ls >/dev/null; dmsetup info critdm >/dev/null; dmsetup table >/dev/null; dmsetup status >/dev/null; dmsetup deps >/dev/null; dmsetup targets >/dev/null; dmsetup resume critdm"),
     ("memory-read", "exec 3</dev/mem; exec 3<&-; [ ! -e /dev/port ] || head -c 1 /dev/port >/dev/null; echo x >/dev/null; head -c 8 /dev/urandom >/dev/null; echo x >/dev/kmsg"),
 ];
@@ -176,7 +208,7 @@ fn nvram() -> Result<()> {
     crate::native::open(node, true, true, 0).map(drop)
 }
 
-/// A mapping over a disk in memory, marked as critical.
+/// Mappings over disks in memory, marked as critical: a plain one, and an encrypted one.
 pub(super) fn make_mapping() -> Result<()> {
     let below = fixture::memory_disk("below-critdm", 64)?;
     guard::wait_free(&below.node)?;
@@ -188,10 +220,24 @@ pub(super) fn make_mapping() -> Result<()> {
         guard::mark_device(&Disk::at("/dev/mapper/critdm")?.node)?;
     }
     ensure!(Path::new("/dev/mapper/critdm").exists(), "no mapping");
+    // Of a kind that udev looks into.
+    shell::must(
+        "set -e; mkdir -p /root/guest-suite; truncate -s 32M /root/guest-suite/luks.img
+         D=$(losetup -f --show /root/guest-suite/luks.img)
+         echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 $D -
+         echo -n secret | cryptsetup -q open --key-file - $D critluks; udevadm settle",
+    )?;
+    if !guard::is_off() {
+        guard::mark_device(&Disk::at("/dev/mapper/critluks")?.node)?;
+        let below = shell::must(
+            "echo /dev/$(ls /sys/block/$(basename $(readlink -f /dev/mapper/critluks))/slaves)",
+        )?;
+        guard::wait_guarded(Path::new(below.trim()))?;
+    }
     Ok(())
 }
 
-/// Leaves the mapping: it is marked, and so nobody's to remove.
+/// Leaves the mappings: they are marked, and so nobody's to remove.
 pub(super) fn clean_up() -> Result<()> {
-    shell::must("dmsetup info critdm >/dev/null").map(drop)
+    shell::must("dmsetup info critdm critluks >/dev/null").map(drop)
 }

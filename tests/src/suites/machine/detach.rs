@@ -1,9 +1,16 @@
 //! Disks taken away through sysfs and proc.
 
-use super::{Act, How, Seen, act};
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{Act, How, NETWORK_DISK, Seen, act, run};
+use crate::harness::guard;
 
 const DETACH: &[&str] = &["detach"];
 const PASS: &[&str] = &["passthrough"];
+/// The driver's commands are on no list.
+const DETACH_OR_PASS: &[&str] = &["detach", "passthrough"];
 
 const fn knob(name: &'static str, script: &'static str) -> Act {
     act(name, DETACH, How::Shell(script), Seen::Fatal)
@@ -59,6 +66,16 @@ pub(super) const ACTS: &[Act] = &[
         ),
         Seen::Fatal,
     ),
+    // Its server is asked to go, as by nbd-client(8) -d.
+    act(
+        "nbd-disconnect",
+        DETACH_OR_PASS,
+        // NBD_DISCONNECT (include/uapi/linux/nbd.h).
+        How::Shell(
+            "python3 -c 'import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0xab08)' $NBD",
+        ),
+        Seen::Fatal,
+    ),
     act(
         "bind-mount-of-sysfs",
         DETACH,
@@ -68,6 +85,24 @@ pub(super) const ACTS: &[Act] = &[
         Seen::Fatal,
     ),
 ];
+
+/// A disk that a program serves.
+pub(super) fn make_network_disk() -> Result<()> {
+    run("mkdir -p /root/guest-suite; truncate -s 16M /root/guest-suite/nbd.img
+         qemu-nbd --fork -f raw -c $NBD /root/guest-suite/nbd.img
+         for i in $(seq 50); do [ $(blockdev --getsize64 $NBD) = 0 ] || break; sleep 0.1; done; udevadm settle")?;
+    if guard::is_off() {
+        return Ok(());
+    }
+    guard::mark_device(Path::new(NETWORK_DISK))
+}
+
+pub(super) fn drop_network_disk() -> Result<()> {
+    if !guard::is_off() {
+        run("dbguard release --confirm-host $(uname -n) $NBD")?;
+    }
+    run("qemu-nbd -d $NBD; rm -f /root/guest-suite/nbd.img")
+}
 
 pub(super) const WORK: &[(&str, &str)] = &[
     ("uevents", "echo change >$SCSI/uevent; echo change >$PCI/uevent; udevadm trigger; udevadm settle"),

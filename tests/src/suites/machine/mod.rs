@@ -70,8 +70,11 @@ const VARIABLES: &str = "set -eu
     bus() { d=$(readlink -f $1); while [ ! -e $d/class ] || [ ! -e $d/config ]; do d=$(dirname $d); done; echo $d; }
     SCSI=/sys/block/$(by spare1); DATA=/sys/block/$(by data)
     need() { [ -e $1 ] || { echo this kernel has no $1; exit 77; }; }
-    LUN=$SCSI/device; CTRL=$DATA/device; PCI=$(bus $DATA)
+    NBD=/dev/nbd3; LUN=$SCSI/device; CTRL=$DATA/device; PCI=$(bus $DATA)
     ";
+
+/// `NBD` of [`VARIABLES`].
+const NETWORK_DISK: &str = "/dev/nbd3";
 
 /// The cases.
 pub fn cases() -> Vec<Case> {
@@ -94,7 +97,10 @@ pub fn cases() -> Vec<Case> {
         ensure!(db::answers(), "it does NOT");
         Ok(())
     }));
-    cases.push(Case::clean_up("remove", control::clean_up));
+    cases.push(Case::clean_up("remove", || {
+        detach::drop_network_disk()?;
+        control::clean_up()
+    }));
     cases
 }
 
@@ -102,6 +108,7 @@ fn prepare() -> Result<()> {
     guard::must_be_armed_or_off()?;
     fixture::load_modules()?;
     control::make_mapping()?;
+    detach::make_network_disk()?;
     if !guard::is_off() {
         guard::mark_device(&Disk::role("spare1")?.node)?;
     }
