@@ -131,7 +131,11 @@ fn loop_and_md() {
             ("LOOP_SET_STATUS64", 0x4C04, assemble),
             ("LOOP_GET_STATUS64", 0x4C05, QUERY),
             ("LOOP_CHANGE_FD", 0x4C06, known(Command::Harm(Op::Remap))),
-            ("LOOP_SET_CAPACITY", 0x4C07, QUERY),
+            (
+                "LOOP_SET_CAPACITY",
+                0x4C07,
+                known(Command::Notable(Op::Remap)),
+            ),
             ("LOOP_SET_DIRECT_IO", 0x4C08, QUERY),
             ("LOOP_SET_BLOCK_SIZE", 0x4C09, QUERY),
             ("LOOP_CONFIGURE", 0x4C0A, assemble),

@@ -94,7 +94,7 @@ fn the_number_of_queries_is_known() {
             .filter(|cmd| command::ioctl(node, *cmd) == Classified::Known(Command::Query))
             .count()
     };
-    assert_eq!(queries(PassthroughKind::None), 89);
+    assert_eq!(queries(PassthroughKind::None), 88);
     assert_eq!(queries(PassthroughKind::NvmeController), 9);
     assert_eq!(queries(PassthroughKind::ScsiGeneric), 43);
 }

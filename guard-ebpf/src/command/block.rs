@@ -45,6 +45,8 @@ fn by_driver(cmd: u32) -> Classified {
         | 0x4C04 // LOOP_SET_STATUS64
             => Classified::Known(Command::Assemble(Op::Remap)),
         0x4C06 => Classified::Known(Command::Harm(Op::Remap)), // LOOP_CHANGE_FD
+        // Takes the size of the file, which may be smaller by now: LOOP_SET_CAPACITY.
+        0x4C07 => Classified::Known(Command::Notable(Op::Remap)),
         // MD: include/uapi/linux/raid/md_u.h
         0x4014_0921 => Classified::Needs(Argument::MdNewMember), // ADD_NEW_DISK
         0x928 => Classified::Needs(Argument::MdHotAdd), // HOT_ADD_DISK
@@ -150,8 +152,8 @@ const fn is_driver_query(cmd: u32) -> bool {
             // whether it is a floppy (libblkid/src/probe.c, blkid_probe_set_device)
             | 0x8028_0215 | 0x8020_0215
             // include/uapi/linux/loop.h: LOOP_CLR_FD (deferred by the kernel while in use),
-            // LOOP_GET_STATUS, _STATUS64, _SET_CAPACITY, _SET_DIRECT_IO, _SET_BLOCK_SIZE
-            | 0x4C01 | 0x4C03 | 0x4C05 | 0x4C07 | 0x4C08 | 0x4C09
+            // LOOP_GET_STATUS, _STATUS64, _SET_DIRECT_IO, _SET_BLOCK_SIZE
+            | 0x4C01 | 0x4C03 | 0x4C05 | 0x4C08 | 0x4C09
             // include/uapi/linux/raid/md_u.h: RAID_VERSION, GET_ARRAY_INFO, GET_DISK_INFO,
             // PRINT_RAID_DEBUG, GET_BITMAP_FILE
             | 0x800C_0910 | 0x8048_0911 | 0x8014_0912 | 0x913 | 0x9000_0915

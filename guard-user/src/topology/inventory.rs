@@ -81,8 +81,9 @@ pub struct BlockDevice {
     pub boots: bool,
     /// What it contains, as far as its first sectors tell.
     pub signature: Signature,
-    /// UUID of its LUKS header, without dashes.
-    pub luks_uuid: Option<Box<str>>,
+    /// UUID of its LUKS header, or of the array that it is or was a member of: hexadecimal digits
+    /// alone.
+    pub content_uuid: Option<Box<str>>,
     /// Which volume group it belongs to, for a physical volume that no volume lies on.
     pub volume_group: VolumeGroup,
     /// Where it hangs, for a drive that passthrough nodes reach.
@@ -113,7 +114,7 @@ impl BlockDevice {
             boots: false,
             ids: HardwareIds::default(),
             signature: Signature::Unknown,
-            luks_uuid: None,
+            content_uuid: None,
             volume_group: VolumeGroup::None,
             bus: None,
             slaves: Box::default(),

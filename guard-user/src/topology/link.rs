@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::inventory::{Inventory, Kind};
+use super::labels::Signature;
 use super::mounts::MountTable;
 use super::{Roots, attributes, passthrough};
 
@@ -101,8 +102,10 @@ fn join_headers(inventory: &mut Inventory) {
         let Some(header) = header_uuid(&device.kind) else {
             continue;
         };
-        let has_it =
-            |at: &u32| inventory.devices[*at as usize].luks_uuid.as_deref() == Some(header);
+        let has_it = |at: &u32| {
+            let device = &inventory.devices[*at as usize];
+            device.signature == Signature::Luks && device.content_uuid.as_deref() == Some(header)
+        };
         if device.below.iter().any(has_it) {
             // Whoever else has it is a copy.
             continue;

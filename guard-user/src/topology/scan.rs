@@ -194,8 +194,8 @@ impl<'a> Scanner<'a> {
             Signature::Nothing if !udev::probes(name) => Signature::Unknown,
             signature => signature,
         };
-        if device.signature == Signature::Luks {
-            device.luks_uuid.clone_from(&record.content_uuid);
+        if matches!(device.signature, Signature::Luks | Signature::MdMember) {
+            device.content_uuid.clone_from(&record.content_uuid);
         }
         device.boots = record.boots;
         if event.is_partition {
@@ -291,7 +291,7 @@ impl<'a> Scanner<'a> {
         if device.signature == Signature::Unknown && readable && !self.udev.is_there() {
             device.signature = Signature::probe(&self.node(device));
             if device.signature == Signature::Luks {
-                device.luks_uuid = super::labels::luks_uuid(&self.node(device));
+                device.content_uuid = super::labels::luks_uuid(&self.node(device));
             }
         }
         // Where volumes lie on it, their names tell the group.

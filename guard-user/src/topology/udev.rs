@@ -84,7 +84,7 @@ fn parse(text: &str) -> Record {
         };
         match key {
             "ID_FS_TYPE" => record.signature = Signature::from_udev(value),
-            "ID_FS_UUID" => record.content_uuid = meaningful(&value.replace('-', "")),
+            "ID_FS_UUID" => record.content_uuid = meaningful(&value.replace(['-', ':'], "")),
             "ID_PART_ENTRY_UUID" => record.partuuid = meaningful(value),
             "ID_PART_TABLE_UUID" => record.table_uuid = meaningful(value),
             "ID_WWN" => wwn = meaningful(value),

@@ -71,6 +71,24 @@ fn a_disk_that_was_given_a_copy_of_the_table_is_another() {
 }
 
 #[test]
+fn a_member_that_left_an_array_that_lives_is_free() {
+    let disks = "disk sda 8:0 wwid=naa.1
+         disk sdb 8:16 wwid=naa.2
+         udev 8:16 ID_FS_TYPE=linux_raid_member ID_FS_UUID=0b9c6b8e-5f0c-4d0e-9a3e-2f8d1c7b6a50\n";
+    let array = |uuid: &str, over: &str| {
+        format!("{disks}md md0 9:0 level=raid1 disks=2 mduuid={uuid} over={over}")
+    };
+    let own = "0b9c6b8e:5f0c4d0e:9a3e2f8d:1c7b6a50";
+    let memory = remember(&Tree::new(&array(own, "sda,sdb")), &["md0"]);
+    let judged = |text: &str, databases: &[&str]| Tree::new(text).judge_with(databases, &memory);
+    judged(&array(own, "sda"), &["md0"]).expect("sda: protected critical md-member\nsdb: free");
+    // Without the array, or beside another, it may be all that there is.
+    for text in [disks, &array("0b9c6b8e:5f0c4d0e:9a3e2f8d:1c7b6a51", "sda")] {
+        judged(text, &[]).expect("sdb: protected critical md-member remembered");
+    }
+}
+
+#[test]
 fn stacks_are_recognised_by_their_uuid_and_their_siblings_stay_free() {
     let text = "
         disk vda 254:0

@@ -111,7 +111,4 @@ pub const LIMITS: &[Limit] = &[
     limit("X24", "A LUKS header in a file",
         "nothing names the file once the mapping is there; a header on a device of its own is found by its UUID",
         Measured::Not("nothing is done about files, see E5")),
-    limit("X25", "A member that was failed and removed is refused when it is added again as a new one",
-        "it is remembered with what it carried: mdadm --re-add works where the array has a bitmap, `dbguard release DEVICE` otherwise",
-        Measured::Not("the suite adds another disk")),
 ];

@@ -46,7 +46,7 @@ pub const WORK: &[Work] = &[
           "machine::dm-of-a-free-disk", "machine::free-scsi-disk"],
         ""),
     work("L5", "replacement: a redundant member failed, removed, another added; LVM's mirrors mended; checks",
-        &["storage::md-fail-remove-add", "storage::md-check", "storage::raid-volume-repaired"],
+        &["storage::md-fail-remove-add", "storage::md-member-put-back", "storage::md-check", "storage::raid-volume-repaired"],
         "mdmon with external metadata: needs a controller of Intel's"),
     work("L6", "health and inventory: SMART, NVMe and SCSI queries, lsblk, blkid, udev, multipath, hdparm, DMI, IPMI sensors",
         &["legitimate::smartctl", "legitimate::nvme-*", "legitimate::sg-queries", "legitimate::inventory", "legitimate::tables-*", "legitimate::udev", "legitimate::blockdev", "legitimate::hdparm",

@@ -71,7 +71,7 @@ const VOLUMES: &[Work] = &[
         "metadata-changed",
         90,
         "lvchange -q --addtag=kept vglive/data; lvs --noheadings -o lv_tags vglive/data | grep -q kept
-         lvchange -q --deltag kept vglive/data; lvchange -q --refresh vglive/data; vgchange -q --addtag one --monitor y vglive; vgchange -q --deltag=one vglive",
+         lvchange -q --deltag kept vglive/data; lvchange -q --refresh vglive/data; vgchange -q --addtag one vglive; vgchange -q --deltag=one vglive; vgchange -q --monitor=y vglive",
     ).once(),
     work(
         "scan",
@@ -123,6 +123,22 @@ const ARRAY: &[Work] = &[
          mdadm -q --grow /dev/md/live --bitmap=none 2>&1; [ $(cat $M/bitmap/location) = none ]
          mdadm --grow /dev/md/live --add $MD --raid-devices=3 2>&1
          [ $(cat $M/raid_disks) = 3 ]; synced; mdadm --grow /dev/md/live --size=max 2>&1; cmp /mnt/mdlive/rows $DIR/rows",
+    ).once(),
+    // A cable that was loose. Over files, because udev looks into loop devices and not into disks in
+    // memory.
+    work(
+        "md-member-put-back",
+        180,
+        "synced() { for i in $(seq 240); do grep -qE 'recovery|resync' /proc/mdstat || return 0; sleep 0.5; done; return 1; }
+         truncate -s 48M $DIR/back1 $DIR/back2; A=$(losetup -f --show $DIR/back1); B=$(losetup -f --show $DIR/back2); udevadm settle
+         mdadm -q --create /dev/md/back --run --metadata=1.2 --level=1 --raid-devices=2 --homehost=any --bitmap=none $A $B </dev/null; synced; udevadm settle
+         mkfs.ext4 -q -F /dev/md/back; mkdir -p /mnt/back; mount /dev/md/back /mnt/back; cp $DIR/rows /mnt/back/
+         [ $DBGUARD_MODE = off ] || { dbguard mark --data /mnt/back; for i in $(seq 50); do dbguard check $B | grep -q carries && break; sleep 0.2; done; }
+         mdadm -q /dev/md/back --fail $B; mdadm -q /dev/md/back --remove $B; udevadm settle
+         [ $DBGUARD_MODE = off ] || for i in $(seq 50); do dbguard check --for raw-write --quiet $B && break; sleep 0.2; done
+         mdadm -q /dev/md/back --add $B; synced; mdadm --detail /dev/md/back | grep -q 'State : \\(clean\\|active\\) $'
+         cmp /mnt/back/rows $DIR/rows; umount /mnt/back; [ $DBGUARD_MODE = off ] || for d in /dev/md/back $A $B; do dbguard release --confirm-host $(uname -n) $d; done
+         for i in $(seq 20); do mdadm -q --stop /dev/md/back && break; sleep 0.5; done; losetup -d $A $B; rm -f $DIR/back1 $DIR/back2",
     ).once(),
     work(
         "md-queries",

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::inventory::{Inventory, Kind};
+use super::super::inventory::{BlockDevice, Inventory, Kind};
 use super::super::labels::Signature;
 use super::super::memory::{DeviceIdentity, Memory, Scope, identify};
 use super::super::mounts::Location;
@@ -221,7 +221,7 @@ fn from_memory(inventory: &Inventory, memory: &Memory, seeds: &mut Seeds) {
         for remembered in known.matching(&own) {
             let is_copy = remembered.same_hardware(&own) == Some(false)
                 && present.contains(&std::ptr::from_ref(remembered));
-            if is_copy {
+            if is_copy || was_replaced(inventory, index) {
                 continue;
             }
             let scope = match remembered.scope {
@@ -236,6 +236,28 @@ fn from_memory(inventory: &Inventory, memory: &Memory, seeds: &mut Seeds) {
             seeds.marks.push((index as u32, scope | mark::MEMORY, why));
         }
     }
+}
+
+/// A member that was taken out of an array that lives on without it: what it holds, the array has,
+/// and newer. It is added again, given away, or put back on the shelf.
+fn was_replaced(inventory: &Inventory, index: usize) -> bool {
+    let device = inventory.device(index);
+    let Some(own) = &device.content_uuid else {
+        return false;
+    };
+    let is_its_array = |other: &BlockDevice| match &other.kind {
+        Kind::Md(array) => {
+            let uuid = array
+                .uuid
+                .as_deref()
+                .and_then(|uuid| uuid.strip_prefix("md-"));
+            !other.below.is_empty() && uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(own))
+        }
+        _ => false,
+    };
+    device.signature == Signature::MdMember
+        && device.above.is_empty()
+        && inventory.devices.iter().any(is_its_array)
 }
 
 /// Remembered identities by each thing they can be recognised by.
