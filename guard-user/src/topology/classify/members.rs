@@ -32,12 +32,12 @@ impl Work<'_> {
         let carried = mark::CONTENT | mark::TABLE | mark::INHERITED;
         let mut found = Vec::new();
         for drive in &self.inventory.same_drives {
-            for (at, one) in drive.iter().enumerate() {
+            for one in drive {
                 let bits = self.marks.of(*one as usize) & carried;
                 if bits & (mark::CONTENT | mark::TABLE) == 0 {
                     continue;
                 }
-                for (_, other) in drive.iter().enumerate().filter(|(to, _)| *to != at) {
+                for other in drive {
                     if self.marks.of(*other as usize) & bits != bits {
                         let name = shown(self.inventory, *one as usize);
                         found.push((*other, bits, Why::SameDrive { name }));

@@ -204,37 +204,34 @@ fn from_memory(inventory: &Inventory, memory: &Memory, seeds: &mut Seeds) {
         return;
     }
     let known = Known::index(&memory.remembered);
-    let own = |index| identify(inventory, index, Scope::Content);
+    let mut matches = Vec::new();
+    for index in 0..inventory.devices.len() {
+        let own = identify(inventory, index, Scope::Content);
+        let found = known.matching(&own).into_iter();
+        matches.extend(found.map(|remembered| (index, remembered, remembered.same_hardware(&own))));
+    }
     // Remembered devices that are there, by their drives' own word. Another drive that has the same
     // table is a copy: the spare that is to replace a mirror's disk is given it first.
-    let mut present = HashSet::new();
-    for index in 0..inventory.devices.len() {
-        let own = own(index);
-        for remembered in known.matching(&own) {
-            if remembered.same_hardware(&own) == Some(true) {
-                present.insert(std::ptr::from_ref(remembered));
-            }
+    let present: HashSet<*const DeviceIdentity> = matches
+        .iter()
+        .filter(|(_, _, same)| *same == Some(true))
+        .map(|(_, remembered, _)| std::ptr::from_ref(*remembered))
+        .collect();
+    for (index, remembered, same) in matches {
+        let is_copy = same == Some(false) && present.contains(&std::ptr::from_ref(remembered));
+        if is_copy || was_replaced(inventory, index) {
+            continue;
         }
-    }
-    for index in 0..inventory.devices.len() {
-        let own = own(index);
-        for remembered in known.matching(&own) {
-            let is_copy = remembered.same_hardware(&own) == Some(false)
-                && present.contains(&std::ptr::from_ref(remembered));
-            if is_copy || was_replaced(inventory, index) {
-                continue;
-            }
-            let scope = match remembered.scope {
-                Scope::Content => mark::CONTENT,
-                Scope::Table => mark::TABLE,
-            };
-            let what: Arc<str> = remembered.why.as_str().into();
-            let why = Why::Remembered {
-                what,
-                weak: remembered.is_weak(),
-            };
-            seeds.marks.push((index as u32, scope | mark::MEMORY, why));
-        }
+        let scope = match remembered.scope {
+            Scope::Content => mark::CONTENT,
+            Scope::Table => mark::TABLE,
+        };
+        let what: Arc<str> = remembered.why.as_str().into();
+        let why = Why::Remembered {
+            what,
+            weak: remembered.is_weak(),
+        };
+        seeds.marks.push((index as u32, scope | mark::MEMORY, why));
     }
 }
 
