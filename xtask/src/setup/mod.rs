@@ -94,6 +94,13 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     }
     if !packages.is_empty() {
         packages::install(&packages)?;
+        // apt takes away what it cannot have beside a new package, such as the tools of another
+        // release's QEMU: those were there a moment ago, and are wanted of this release now.
+        let taken = packages::missing(needs);
+        if !taken.is_empty() {
+            eprintln!("set-up: apt-get removed what did not fit the packages it installed");
+            packages::install(&taken)?;
+        }
     }
     if needs.contains(&Need::Build) {
         bpf::ensure().context("setting up the eBPF toolchain")?;
