@@ -100,7 +100,13 @@ impl Daemon {
 
     /// Servers that use other directories than before: a tablespace made while they run.
     pub(super) fn look_for_new_data(&mut self) {
-        let is_new = self.living().is_ok_and(|living| living != self.processes);
+        let is_new = self.living().is_ok_and(|living| {
+            let pairs = living.iter().zip(&self.processes);
+            living.len() != self.processes.len()
+                || pairs
+                    .into_iter()
+                    .any(|(now, before)| !now.has_same_data(before))
+        });
         if is_new {
             self.refresh_processes("a server's data is elsewhere than before");
         }

@@ -39,7 +39,7 @@ pub(super) fn find(roots: &Roots, process: &Process, engine: Engine) -> Found {
         root: process.root(),
     };
     let files = OpenFiles::read(process);
-    let mut paths = match engine {
+    let paths = match engine {
         Engine::Mysql => mysql_paths(process, &tables),
         Engine::Postgres => postgres_paths(process, &tables),
         Engine::None | Engine::Custom => BTreeSet::new(),
@@ -54,10 +54,14 @@ pub(super) fn find(roots: &Roots, process: &Process, engine: Engine) -> Found {
             .any(|path| tables.exists(&path.join("postmaster.pid"))),
         Engine::None | Engine::Custom => !files.dirs.is_empty(),
     };
-    paths.extend(files.dirs);
+    // Of a server that says nothing about itself, its open files are all there is to go by.
+    let is_merely_open = matches!(engine, Engine::Mysql | Engine::Postgres);
     let mut dirs: Vec<DataDir> = Vec::new();
     for path in paths {
-        tables.add(&mut dirs, path);
+        tables.add(&mut dirs, path, false);
+    }
+    for path in files.dirs {
+        tables.add(&mut dirs, path, is_merely_open);
     }
     for lock_dev in locked_devices(roots, process.pid) {
         tables.add_locked(&mut dirs, lock_dev);
@@ -83,14 +87,18 @@ impl Tables {
     }
 
     /// Adds a directory unless one above it, on the same file system, is there already.
-    fn add(&self, dirs: &mut Vec<DataDir>, path: PathBuf) {
+    fn add(&self, dirs: &mut Vec<DataDir>, path: PathBuf, is_merely_open: bool) {
         let real = resolve_in_root(&self.root, &path);
         let location = self.own.locate(&self.host, &real);
         let known = dirs.iter().any(|dir| {
             dir.location == location && (path.starts_with(&dir.path) || real.starts_with(&dir.path))
         });
         if !known {
-            dirs.push(DataDir { path, location });
+            dirs.push(DataDir {
+                path,
+                location,
+                is_merely_open,
+            });
         }
     }
 
@@ -105,6 +113,7 @@ impl Tables {
             dirs.push(DataDir {
                 path: mount.point.clone(),
                 location,
+                is_merely_open: true,
             });
         }
     }

@@ -36,6 +36,9 @@ pub struct DataDir {
     pub path: PathBuf,
     /// What it lies on; `None` where its mount could not be found.
     pub location: Option<Location>,
+    /// The server has files open there, and nothing that it was told or keeps names the place: data,
+    /// but perhaps an export (`SELECT … INTO OUTFILE`) onto a disk for backups.
+    pub is_merely_open: bool,
 }
 
 /// A running database server.
@@ -64,6 +67,22 @@ pub struct CriticalProcess {
     pub unit: Option<String>,
     /// Start, ns of CLOCK_BOOTTIME; from clock ticks, so exact to 10 ms only.
     pub start_boot_ns: u64,
+}
+
+impl CriticalProcess {
+    /// Whether it keeps data where it kept some before, going by what names its directories: a file
+    /// that is merely open at one of many looks does not tell.
+    pub fn has_same_data(&self, before: &Self) -> bool {
+        let named = |process: &Self| -> Vec<DataDir> {
+            let dirs = process.data_dirs.iter();
+            dirs.filter(|dir| !dir.is_merely_open).cloned().collect()
+        };
+        self.pid == before.pid
+            && self.start_boot_ns == before.start_boot_ns
+            && self.settled == before.settled
+            && self.raw_devices == before.raw_devices
+            && named(self) == named(before)
+    }
 }
 
 /// Looks at one process that is known to be critical. `None` where it has ended.

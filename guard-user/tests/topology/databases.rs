@@ -147,12 +147,48 @@ fn open_files_tell_where_else_the_data_is() {
         .iter()
         .map(|dir| dir.path.to_str().unwrap())
         .collect();
-    assert_eq!(dirs, ["/srv/tables", "/var/lib/mysql"]);
+    assert_eq!(dirs, ["/var/lib/mysql", "/srv/tables"]);
     judge(&tree).expect(
         "sdb: protected critical in-use
          sdc: protected critical in-use
          sda: protected in-use ext",
     );
+}
+
+#[test]
+fn a_table_elsewhere_is_data_and_an_export_is_no_reason_to_look_again() {
+    let tree = Tree::new(MACHINE);
+    tree.write("proc/1/root/var/lib/mysql/ibdata1", "");
+    let files = [
+        (3, "/var/lib/mysql/ibdata1", true),
+        (4, "/srv/out/export.csv", true),
+    ];
+    start(
+        &tree,
+        &Server {
+            files: &files,
+            ..PLAIN
+        },
+    );
+    let look = || inspect(&tree.roots, 812, Engine::Mysql).unwrap();
+    let exporting = look();
+    let found: Vec<_> = exporting
+        .data_dirs
+        .iter()
+        .map(|dir| (dir.path.to_str().unwrap(), dir.is_merely_open))
+        .collect();
+    assert_eq!(found, [("/var/lib/mysql", false), ("/srv/out", true)]);
+    fs::remove_file(tree.path("proc/812/fd/4")).unwrap();
+    let done = look();
+    assert_ne!(done, exporting);
+    assert!(done.has_same_data(&exporting) && exporting.has_same_data(&done));
+    tree.write(
+        "proc/1/root/var/lib/mysql/shop/t.isl",
+        "/srv/tables/shop/t.ibd\n",
+    );
+    let with_table = look();
+    assert!(!with_table.has_same_data(&done) && !done.has_same_data(&with_table));
+    judge(&tree).expect("sdc: protected critical in-use");
 }
 
 #[test]
