@@ -105,7 +105,7 @@ pub const HOLDINGS: &[Act] = &[
     Act::shell(
         "luks-header-restore",
         "rm -f $DIR/hdr; cryptsetup luksHeaderBackup ${PART}2 --header-backup-file $DIR/hdr; \
-                printf '\\xd5' | dd of=$DIR/hdr bs=1 seek=600 conv=notrunc 2>/dev/null; \
+                printf '\\325' | dd of=$DIR/hdr bs=1 seek=600 conv=notrunc 2>/dev/null; \
                 cryptsetup -q luksHeaderRestore ${PART}2 --header-backup-file $DIR/hdr",
     ),
     Act::shell(

@@ -112,10 +112,10 @@ pub fn prepare_scratch() -> Result<()> {
     .map(drop)
 }
 
-/// A way to perform an act: a bash script (with [`Target::variables`]) or a function.
+/// A way to perform an act: a shell script (with [`Target::variables`]) or a function.
 #[derive(Clone, Copy)]
 pub enum How {
-    /// Run by bash.
+    /// Run by the shell.
     Shell(&'static str),
     /// Given the target's node.
     Node(fn(&std::path::Path) -> Result<()>),

@@ -49,7 +49,7 @@ pub const WRITES: &[Row] = &[
         .tests(&["e2fsck", "tune2fs*", "debugfs-write", "resize2fs-shrink", "e2label", "zerofree", "xfs_repair-log", "xfs_admin", "btrfs*"]),
     row("A9", "Keys of an encrypted disk destroyed", "cryptsetup luksFormat, luksErase, luksKillSlot, luksHeaderRestore", ALL, RefusedOnDevice)
         .hooks(OPEN)
-        .tests(&["luksFormat", "luks-*"])
+        .tests(&["luksFormat", "luks-*", "identity::header-apart"])
         .but("the key wipe of an open mapping: no case sends it; any message to a critical mapping is refused, see D2"),
     row("A10", "Members of an array overwritten", "mdadm --create, --zero-superblock", ALL, RefusedOnDevice)
         .hooks(&["file_open", "cgroup_device", "file_ioctl"])
@@ -77,11 +77,12 @@ pub const WRITES: &[Row] = &[
             "descriptors::sg-write", "descriptors::controller-killed", "descriptors::armed-without-a-window",
         ])
         .but("what was under way or dirtied before, see X6"),
-    row("A16", "Another way to the same device", "mknod, a container's /dev, /proc/self/fd, O_PATH, open_by_handle_at, io_uring OPENAT, namespaces", ALL, RefusedOnDevice)
+    row("A16", "Another way to the same device", "mknod, a container's /dev, /proc/self/fd, O_PATH, open_by_handle_at, io_uring OPENAT, namespaces, a second path to a LUN", ALL, RefusedOnDevice)
         .hooks(OPEN)
         .tests(&[
             "fresh-node", "reopen-*", "open-by-handle", "from-thread", "mount-namespace", "pid-mount-chroot", "user-namespace", "cgroup-namespace",
             "nspawn", "crun-privileged", "setpriv-no-caps", "another-user-in-disk-group", "systemd-run", "nsenter-init", "renamed-*", "compat-write",
+            "identity::second-path",
         ]),
     row("A17", "Raw character devices", "/dev/raw/rawN", "up to 5.13", RefusedOnDevice)
         .hooks(OPEN)

@@ -23,6 +23,7 @@ pub const KINDS: &[(&str, Kind)] = &[
     ("boot", Kind::Behaviour),
     ("descriptors", Kind::Behaviour),
     ("firmware", Kind::Behaviour),
+    ("identity", Kind::Behaviour),
     ("guard-itself", Kind::Behaviour),
     ("layer2", Kind::Behaviour),
     ("machine", Kind::Behaviour),

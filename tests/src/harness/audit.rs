@@ -84,9 +84,22 @@ pub fn mark() -> Mark {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let nanoseconds = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
     Mark {
-        bytes: fs::metadata(LOG).map_or(0, |meta| meta.len()),
+        bytes: whole_lines().unwrap_or(0),
         boot_ns: nanoseconds,
     }
+}
+
+/// Bytes of the log up to the end of its last whole line: another may be in the middle of being written.
+fn whole_lines() -> std::io::Result<u64> {
+    const PIECE: u64 = 64 * 1024;
+    let mut log = fs::File::open(LOG)?;
+    let length = log.metadata()?.len();
+    let from = length.saturating_sub(PIECE);
+    let mut text = Vec::new();
+    log.seek(SeekFrom::Start(from))?;
+    log.take(PIECE).read_to_end(&mut text)?;
+    let end = text.iter().rposition(|byte| *byte == b'\n');
+    Ok(end.map_or(from, |at| from + at as u64 + 1))
 }
 
 /// The whole records after `mark`.

@@ -52,7 +52,7 @@ impl Output {
     }
 }
 
-/// A bash script with variables, run as root in the guest.
+/// A shell script with variables, run as root in the guest.
 pub struct Script<'a> {
     text: &'a str,
     variables: Vec<(String, String)>,
@@ -85,7 +85,8 @@ impl<'a> Script<'a> {
 
     /// Runs it to its end.
     pub fn run(&self) -> Result<Output> {
-        let mut command = Command::new("/bin/bash");
+        // dash: starting bash, and forking it for each command, was a fifth of an emulated guest's time.
+        let mut command = Command::new("/bin/sh");
         command
             .arg("-c")
             .arg(self.text)

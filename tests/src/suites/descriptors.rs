@@ -229,8 +229,7 @@ fn prepare(holders: &Shared<Holders>, before: &Shared<Snapshot>) -> Result<()> {
         started.insert(way, Held::start(way, &disk.node)?);
     }
     before.set(Snapshot::take(&disk)?);
-    until(Duration::from_secs(30), || Ok(!attached()?))
-        .context("writes are judged although nothing is protected")?;
+    wait_detached()?;
     for way in hidden {
         started.insert(way, Held::start(way, &disk.node)?);
     }

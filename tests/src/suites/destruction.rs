@@ -63,7 +63,7 @@ pub fn table() -> Vec<Case> {
     let group = Group {
         make: || {
             let disk = Disk::role("spare4")?;
-            fixture::make_table(&disk)?;
+            fixture::make_table(&disk, "vghold")?;
             Ok(Target::disk(disk))
         },
         reset: Reset::Image,

@@ -114,16 +114,18 @@ T
             --homehost=any ${P}5 missing </dev/null
         udevadm settle; mdadm -q --stop /dev/md/held
         pvcreate -q -ff -y ${P}6
-        vgcreate -q vghold ${P}6
-        lvcreate -q -y -an -Zn -L 8M -n lvhold vghold
+        vgcreate -q $GROUP ${P}6
+        lvcreate -q -y -an -Zn -L 8M -n lvhold $GROUP
         mkswap -q -f ${P}7
         udevadm settle; sync $DEV"#;
 
-/// A GPT disk whose seven partitions each hold something that tools recognise.
-pub fn make_table(disk: &Disk) -> Result<()> {
+/// A GPT disk whose seven partitions each hold something that tools recognise, one of them the only
+/// physical volume of this group.
+pub fn make_table(disk: &Disk, group: &str) -> Result<()> {
     let script = format!("set -e\n{TABLE}");
     Script::new(&script)
         .with("DEV", disk.path())
+        .with("GROUP", group)
         .with(
             "PART",
             disk.partition_path(0)

@@ -85,11 +85,15 @@ const SERVERS: &[Work] = &[
          kill -9 $(head -1 /mnt/pg/main/postmaster.pid); sleep 2; rm -f /mnt/pg/main/postmaster.pid
          ctl start
          [ $(sql 'SELECT count(*) FROM t') = 2000 ]
+         mkfs.ext4 -q -F $PGSPACE; mkdir -p /mnt/pgspace; mount $PGSPACE /mnt/pgspace; install -d -o postgres -g postgres /mnt/pgspace/t
+         sql \"CREATE TABLESPACE space LOCATION '/mnt/pgspace/t'\"; sql 'CREATE TABLE s TABLESPACE space AS SELECT 1'
+         for i in $(seq 120); do [ \"$DBGUARD_MODE\" = off ] || dbguard check $PGSPACE | grep -q 'carries /mnt/pgspace' && break; sleep 0.5; done
+         [ $i -lt 120 ]
          as pg_dump -p 5999 postgres >/root/guest-suite/pg.sql; grep -q 'COPY public.t' /root/guest-suite/pg.sql
          as $B/pg_basebackup -p 5999 -c fast -X none -D /mnt/pg/backup; [ -f /mnt/pg/backup/PG_VERSION ]
          ctl stop; trap - EXIT",
     ).once(),
-    work("postgres-disk-unmounted", 60, "umount /mnt/pg").once(),
+    work("postgres-disk-unmounted", 60, "umount /mnt/pg /mnt/pgspace").once(),
 ];
 
 const BACKUPS: &[Work] = &[
@@ -207,7 +211,8 @@ pub fn cases() -> Vec<Case> {
         crate::harness::shell::must(acts::container::MAKE_ROOT)?;
         db::prepare()?;
         filled.set(db::checksum()?);
-        fixture::memory_disk("pgdisk", 192).map(drop)
+        fixture::memory_disk("pgdisk", 192)?;
+        fixture::memory_disk("pgspace", 32).map(drop)
     })];
     for work in [SERVERS, BACKUPS, HEALTH, FREE].into_iter().flatten() {
         let rows = rows.clone();
@@ -243,6 +248,7 @@ fn perform(work: &Work, rows: &Shared<String>) -> Result<()> {
         .with("NVME", Disk::role("spare2")?.path())
         .with("VIRTIO", Disk::role("spare3")?.path())
         .with("PGDISK", fixture::memory_disk("pgdisk", 192)?.path())
+        .with("PGSPACE", fixture::memory_disk("pgspace", 32)?.path())
         .limit(work.limit)
         .must();
     audit::allowed(mark, outcome)?;

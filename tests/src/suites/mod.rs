@@ -9,6 +9,7 @@ pub mod firmware;
 pub mod fixture;
 pub mod guard_itself;
 pub mod hoststate;
+pub mod identity;
 pub mod layer2;
 pub mod legitimate;
 pub mod live;
@@ -93,6 +94,13 @@ pub const ALL: &[Suite] = &[
         seconds: (4, 0),
         machine: Machine::Server,
         cases: zones::cases,
+    },
+    Suite {
+        name: "identity",
+        about: "data by another name is guarded, and what only looks like it is free",
+        seconds: (25, 0),
+        machine: Machine::Server,
+        cases: identity::cases,
     },
     Suite {
         name: "destruction-volume",

@@ -68,8 +68,8 @@ assert libc.mount(b'${P}1', b'/mnt/l2', b'ext4', 0, None) == 0, ctypes.get_errno
     work(
         "activate-volumes",
         60,
-        "vgchange -q -ay vghold; udevadm settle; [ -e /dev/vghold/lvhold ]; vgchange -q -an vghold; udevadm settle
-         pvscan --cache -aay ${P}6 >/dev/null; udevadm settle; [ -e /dev/vghold/lvhold ]; vgchange -q -an vghold",
+        "vgchange -q -ay vgl2; udevadm settle; [ -e /dev/vgl2/lvhold ]; vgchange -q -an vgl2; udevadm settle
+         pvscan --cache -aay ${P}6 >/dev/null; udevadm settle; [ -e /dev/vgl2/lvhold ]; vgchange -q -an vgl2",
     ),
     work(
         "unlock",
@@ -93,7 +93,7 @@ assert libc.mount(b'${P}1', b'/mnt/l2', b'ext4', 0, None) == 0, ctypes.get_errno
 
 pub fn prepare() -> Result<()> {
     let disk = table()?;
-    fixture::make_table(&disk)?;
+    fixture::make_table(&disk, "vgl2")?;
     // udev looks for signatures on the kinds of disks that it knows by name
     // (60-persistent-storage.rules).
     script(
@@ -169,7 +169,7 @@ pub fn remove() -> Result<()> {
     script(
         "for n in 1 2 3 4 5 6 7; do dbguard release --confirm-host \"$(uname -n)\" ${P}$n; done
          dbguard release --confirm-host \"$(uname -n)\" $DISK
-         umount /mnt/l2; cryptsetup close l2-open; vgchange -q -an vghold; mdadm -q --stop /dev/md/l2
+         umount /mnt/l2; cryptsetup close l2-open; vgchange -q -an vgl2; mdadm -q --stop /dev/md/l2
          udevadm settle; true",
     )?
     .must()?;

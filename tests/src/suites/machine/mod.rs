@@ -29,7 +29,7 @@ struct Act {
 /// A way to perform an act.
 #[derive(Clone, Copy)]
 enum How {
-    /// A bash script, with [`VARIABLES`].
+    /// A shell script, with [`VARIABLES`].
     Shell(&'static str),
     /// A function.
     Native(fn() -> Result<()>),
