@@ -7,7 +7,7 @@ use super::Act;
 pub const MAKE_ROOT: &str = "
     set -e
     R=/root/guest-suite/container
-    mkdir -p $R/{bin,dev,proc,sys,tmp,etc,usr,root}
+    mkdir -p $R; (cd $R; mkdir -p bin dev proc sys tmp etc usr root)
     cp /bin/busybox $R/bin/busybox
     for tool in sh dd cat ls; do ln -sf busybox $R/bin/$tool; done
     : >$R/etc/os-release

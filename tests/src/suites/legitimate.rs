@@ -181,7 +181,7 @@ const FREE: &[Work] = &[
          systemd-nspawn -q --register=no --keep-unit -D $R --bind=/mnt/c:/data /bin/busybox sh -c 'echo x >/data/x'
          [ -f /mnt/c/x ]; umount /mnt/c; losetup -d $L",
     ),
-    work("overlay", 60, "mkdir -p /root/guest-suite/o/{l,u,w,m}; mount -t overlay overlay -o lowerdir=/root/guest-suite/o/l,upperdir=/root/guest-suite/o/u,workdir=/root/guest-suite/o/w /root/guest-suite/o/m; echo x >/root/guest-suite/o/m/x; umount /root/guest-suite/o/m").once(),
+    work("overlay", 60, "cd /root/guest-suite; mkdir -p o/l o/u o/w o/m; mount -t overlay overlay -o lowerdir=/root/guest-suite/o/l,upperdir=/root/guest-suite/o/u,workdir=/root/guest-suite/o/w /root/guest-suite/o/m; echo x >/root/guest-suite/o/m/x; umount /root/guest-suite/o/m").once(),
     work("database-probes", 60, "mariadbd --version >/dev/null; /usr/lib/postgresql/15/bin/postgres --version >/dev/null; mariadbd --help >/dev/null"),
 ];
 

@@ -122,7 +122,7 @@ pub fn raw_engine() -> Result<()> {
     )?;
     reload()?;
     guard::wait_guarded(&disk.node)?;
-    let script = "cp /bin/busybox $DIR/rawdb; (exec -a dd $DIR/rawdb if=$DIR/junk64k of=$D bs=64k conv=fsync)";
+    let script = "cp /bin/busybox $DIR/rawdb; bash -c 'exec -a dd $DIR/rawdb if=$DIR/junk64k of=$D bs=64k conv=fsync'";
     let before = Snapshot::take(&disk)?;
     let mark = audit::mark();
     let result = Script::new(script)
@@ -132,7 +132,7 @@ pub fn raw_engine() -> Result<()> {
         .context("the engine on its own raw device");
     let changed = before.changed()?.0;
     let refused = write::pwrite(&disk.node).is_err();
-    let same_name = Script::new("(exec -a rawdb dd if=$DIR/junk64k of=$D bs=64k conv=fsync)")
+    let same_name = Script::new("bash -c 'exec -a rawdb dd if=$DIR/junk64k of=$D bs=64k conv=fsync'")
         .with("DIR", SCRATCH)
         .with("D", disk.path())
         .run()?;

@@ -50,7 +50,7 @@ pub fn probes_do_not_arm() -> Result<()> {
     shell::must(
         "mariadbd --version; mariadbd -V; mariadbd --help >/dev/null; \
          /usr/lib/postgresql/15/bin/postgres --version; /usr/lib/postgresql/15/bin/postgres --help >/dev/null; \
-         mariadb --version; psql --version; (exec -a mariadbd sleep 0.1); cp /bin/true /root/guest-suite/mariadbd-tool; \
+         mariadb --version; psql --version; bash -c 'exec -a mariadbd sleep 0.1'; cp /bin/true /root/guest-suite/mariadbd-tool; \
          /root/guest-suite/mariadbd-tool",
     )?;
     std::thread::sleep(Duration::from_secs(1));
