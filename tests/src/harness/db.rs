@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::disk::until;
-use super::shell;
+use super::{question, shell};
 
 /// Makes the table, once.
 pub fn prepare() -> Result<()> {
@@ -37,7 +37,7 @@ pub fn checksum() -> Result<String> {
 
 /// True where the server answers.
 pub fn answers() -> bool {
-    query("SELECT 1").is_ok_and(|answer| answer == "1")
+    question::ask().is_ok()
 }
 
 /// Waits until the server answers.

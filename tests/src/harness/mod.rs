@@ -6,6 +6,7 @@ pub mod db;
 pub mod disk;
 pub mod guard;
 pub mod image;
+mod question;
 pub mod run;
 pub mod shell;
 pub mod snapshot;

@@ -132,10 +132,11 @@ pub fn raw_engine() -> Result<()> {
         .context("the engine on its own raw device");
     let changed = before.changed()?.0;
     let refused = write::pwrite(&disk.node).is_err();
-    let same_name = Script::new("bash -c 'exec -a rawdb dd if=$DIR/junk64k of=$D bs=64k conv=fsync'")
-        .with("DIR", SCRATCH)
-        .with("D", disk.path())
-        .run()?;
+    let same_name =
+        Script::new("bash -c 'exec -a rawdb dd if=$DIR/junk64k of=$D bs=64k conv=fsync'")
+            .with("DIR", SCRATCH)
+            .with("D", disk.path())
+            .run()?;
     shell::must("rm /etc/dbguard/conf.d/91-raw.toml")?;
     apply()?;
     result?;
