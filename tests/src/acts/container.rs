@@ -91,6 +91,6 @@ PY\n\
     ),
     Act::shell(
         "renamed-database",
-        "cp $(command -v dd) $DIR/notes && (exec -a mariadbd $DIR/notes if=$DIR/junk64k of=$DEV bs=64k conv=fsync)",
+        "cp $(command -v dd) $DIR/notes && bash -c 'exec -a mariadbd $DIR/notes if=$DIR/junk64k of=$DEV bs=64k conv=fsync'",
     ),
 ];

@@ -89,7 +89,7 @@ pub const LVM: &[Act] = &[
     Act::shell(
         "lvcreate-renamed",
         "ln -sf $(command -v lvm) $DIR/lvcreate; $DIR/lvcreate --version >/dev/null; \
-         (exec -a lvcreate $(command -v lvm) lvremove -f -y vgcrit/lvcrit)",
+         bash -c 'exec -a lvcreate $(command -v lvm) lvremove -f -y vgcrit/lvcrit'",
     )
     .effect(FIXTURE)
     .refusal(super::Refusal::Harmless),

@@ -88,7 +88,7 @@ const SERVERS: &[Work] = &[
          mkfs.ext4 -q -F $PGSPACE; mkdir -p /mnt/pgspace; mount $PGSPACE /mnt/pgspace; install -d -o postgres -g postgres /mnt/pgspace/t
          sql \"CREATE TABLESPACE space LOCATION '/mnt/pgspace/t'\"; sql 'CREATE TABLE s TABLESPACE space AS SELECT 1'
          for i in $(seq 120); do [ \"$DBGUARD_MODE\" = off ] || dbguard check $PGSPACE | grep -q 'carries /mnt/pgspace' && break; sleep 0.5; done
-         [ $i -lt 120 ]
+         [ $i -lt 120 ]; sql 'DROP TABLE s'; sql 'DROP TABLESPACE space'
          as pg_dump -p 5999 postgres >/root/guest-suite/pg.sql; grep -q 'COPY public.t' /root/guest-suite/pg.sql
          as $B/pg_basebackup -p 5999 -c fast -X none -D /mnt/pg/backup; [ -f /mnt/pg/backup/PG_VERSION ]
          ctl stop; trap - EXIT",
