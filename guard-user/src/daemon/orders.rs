@@ -14,7 +14,7 @@ use crate::control::{Answer, MarkTarget};
 use crate::host;
 use crate::kernel;
 use crate::state::{HostState, Marks};
-use crate::topology::{DeviceIdentity, Memory, Why};
+use crate::topology::{DeviceIdentity, Memory, Scope, Why};
 
 const USAGE: u8 = 64;
 const NO_INPUT: u8 = 66;
@@ -166,40 +166,12 @@ impl Daemon {
             .any(|marked| means(device, marked))
     }
 
-    /// Remembered identities that a person means by a path, a name, a WWID or a serial number:
-    /// the device, its partitions, its disk.
+    /// What a person means by a path, a name, a WWID or a serial number.
     fn remembered_as(&self, device: &str) -> Vec<DeviceIdentity> {
-        let remembered = &self.state.memory.remembered;
-        let name = block_device(Path::new(device))
-            .and_then(|dev| self.surveyed.get(guard_abi::DeviceKey::block(dev)))
-            .map(|known| known.name.to_string());
-        let text = device.strip_prefix("/dev/").unwrap_or(device);
-        let name = name.as_deref().unwrap_or(text);
-        let direct = |identity: &DeviceIdentity| {
-            identity.name == name
-                || [
-                    &identity.wwid,
-                    &identity.serial,
-                    &identity.partuuid,
-                    &identity.stack_uuid,
-                ]
-                .into_iter()
-                .any(|id| id.as_deref() == Some(text))
-        };
-        let named: Vec<&DeviceIdentity> = remembered.iter().filter(|one| direct(one)).collect();
-        let same_drive = |one: &DeviceIdentity, other: &DeviceIdentity| {
-            let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-            same(&one.wwid, &other.wwid) || same(&one.serial, &other.serial)
-        };
-        remembered
-            .iter()
-            .filter(|one| {
-                named
-                    .iter()
-                    .any(|named| one == named || same_drive(one, named))
-            })
-            .cloned()
-            .collect()
+        let inventory = self.inventory.as_ref();
+        let present = block_device(Path::new(device))
+            .and_then(|dev| inventory?.identity(dev, Scope::Content));
+        self.state.memory.meant_by(device, present.as_ref())
     }
 
     fn forget(&mut self, device: &str, forgotten: &[DeviceIdentity]) -> Answer {

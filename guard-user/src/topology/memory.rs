@@ -128,7 +128,50 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// What a person means who types this: the device, its partitions, its disk. `present` is the device
+    /// that the path leads to now, which may have had another name when it was remembered, and whose
+    /// name may have been another's. What leads to no device is a name, a WWID or a serial number.
+    pub fn meant_by(&self, typed: &str, present: Option<&DeviceIdentity>) -> Vec<DeviceIdentity> {
+        let text = typed.strip_prefix("/dev/").unwrap_or(typed);
+        let by_words = |one: &DeviceIdentity| {
+            let ids = [&one.wwid, &one.serial, &one.partuuid, &one.stack_uuid];
+            one.name == text || ids.into_iter().any(|id| id.as_deref() == Some(text))
+        };
+        let is_meant = |one: &DeviceIdentity| match present {
+            Some(present) => one.same_device(present),
+            None => by_words(one),
+        };
+        let mut meant: Vec<&DeviceIdentity> =
+            self.remembered.iter().filter(|one| is_meant(one)).collect();
+        // A copy of a partition table is not the drive that it was copied from.
+        if let Some(present) = present
+            && meant
+                .iter()
+                .any(|one| one.same_hardware(present) == Some(true))
+        {
+            meant.retain(|one| one.same_hardware(present) != Some(false));
+        }
+        let same_drive = |one: &DeviceIdentity, other: &DeviceIdentity| {
+            agree(one.wwid.as_ref(), other.wwid.as_ref())
+                || agree(one.serial.as_ref(), other.serial.as_ref())
+        };
+        let with_drive = |one: &&DeviceIdentity| {
+            meant
+                .iter()
+                .any(|meant| one == meant || same_drive(one, meant))
+        };
+        self.remembered.iter().filter(with_drive).cloned().collect()
+    }
+}
+
 impl Inventory {
+    /// The identity of the block device with this dev_t.
+    pub fn identity(&self, dev: u32, scope: Scope) -> Option<DeviceIdentity> {
+        let index = self.index_of_dev(dev)?;
+        Some(identify(self, index, scope))
+    }
+
     /// Identities of all block devices.
     pub fn identities(&self, scope: Scope) -> Vec<DeviceIdentity> {
         (0..self.devices().len())
@@ -182,5 +225,62 @@ fn stack_uuid(device: &BlockDevice) -> Option<String> {
             ..
         } => Some(format!("loop:{path}")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(name: &str, wwid: &str, table: &str) -> DeviceIdentity {
+        DeviceIdentity {
+            wwid: Some(wwid.into()),
+            table_uuid: Some(table.into()),
+            name: name.into(),
+            ..DeviceIdentity::default()
+        }
+    }
+
+    fn names(found: &[DeviceIdentity]) -> Vec<&str> {
+        found.iter().map(|one| one.name.as_str()).collect()
+    }
+
+    /// `sdb` was remembered; since the reboot it is `sdc`, and `sdb` is another disk.
+    #[test]
+    fn a_name_means_the_device_that_has_it_now() {
+        let partition = DeviceIdentity {
+            partition: Some(1),
+            ..disk("sdb1", "naa.a", "t1")
+        };
+        let memory = Memory {
+            remembered: vec![
+                disk("sdb", "naa.a", "t1"),
+                partition,
+                disk("sdd", "naa.d", "t4"),
+            ],
+        };
+        let meant =
+            |typed: &str, present: Option<DeviceIdentity>| memory.meant_by(typed, present.as_ref());
+        let now = |name, wwid, table| Some(disk(name, wwid, table));
+        assert_eq!(
+            names(&meant("/dev/sdc", now("sdc", "naa.a", "t1"))),
+            ["sdb", "sdb1"]
+        );
+        assert_eq!(
+            names(&meant("/dev/sdb", now("sdb", "naa.b", "t2"))),
+            [""; 0]
+        );
+        // Gone, or named by what it says of itself.
+        assert_eq!(names(&meant("/dev/sdb", None)), ["sdb", "sdb1"]);
+        assert_eq!(names(&meant("naa.d", None)), ["sdd"]);
+        // The drive's own word before the table's.
+        assert_eq!(
+            names(&meant("/dev/sde", now("sde", "naa.d", "t1"))),
+            ["sdd"]
+        );
+        assert_eq!(
+            names(&meant("/dev/sde", now("sde", "naa.e", "t4"))),
+            ["sdd"]
+        );
     }
 }

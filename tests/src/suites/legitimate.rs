@@ -66,7 +66,7 @@ const SERVERS: &[Work] = &[
              INSERT INTO guard_test.load_t SELECT seq, MD5(seq) FROM guard_test.seq_1_to_5000;
              UPDATE guard_test.load_t SET v = MD5(v); ALTER TABLE guard_test.load_t ADD INDEX (v);
              OPTIMIZE TABLE guard_test.load_t; DROP TABLE guard_test.load_t' >/dev/null",
-    ),
+    ).once(),
     work(
         "postgres-on-its-own-disk",
         300,
@@ -104,7 +104,7 @@ const BACKUPS: &[Work] = &[
         "rm -rf /root/guest-suite/mb
          mariabackup --backup --target-dir=/root/guest-suite/mb >/root/guest-suite/mb.log 2>&1 || { tail -3 /root/guest-suite/mb.log; exit 1; }
          grep -q 'completed OK' /root/guest-suite/mb.log; rm -rf /root/guest-suite/mb",
-    ),
+    ).once(),
     work("dd-reads-the-disk", 60, "dd if=$DATA of=/dev/null bs=1M count=32; dd if=$DATA of=/dev/null bs=1M count=8 iflag=direct"),
     work("fsfreeze", 60, "cd /; fsfreeze -f /var/lib/mysql; r=0; sleep 0.2; fsfreeze -u /var/lib/mysql || r=1; [ $r = 0 ]"),
 ];
@@ -180,7 +180,7 @@ const FREE: &[Work] = &[
         "R=/root/guest-suite/container; truncate -s 16M /root/guest-suite/c.img; L=$(losetup -f --show /root/guest-suite/c.img); mkfs.ext4 -q -F $L; mkdir -p /mnt/c; mount $L /mnt/c
          systemd-nspawn -q --register=no --keep-unit -D $R --bind=/mnt/c:/data /bin/busybox sh -c 'echo x >/data/x'
          [ -f /mnt/c/x ]; umount /mnt/c; losetup -d $L",
-    ),
+    ).once(),
     work("overlay", 60, "cd /root/guest-suite; mkdir -p o/l o/u o/w o/m; mount -t overlay overlay -o lowerdir=/root/guest-suite/o/l,upperdir=/root/guest-suite/o/u,workdir=/root/guest-suite/o/w /root/guest-suite/o/m; echo x >/root/guest-suite/o/m/x; umount /root/guest-suite/o/m").once(),
     work("database-probes", 60, "mariadbd --version >/dev/null; /usr/lib/postgresql/15/bin/postgres --version >/dev/null; mariadbd --help >/dev/null"),
 ];
