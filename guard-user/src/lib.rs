@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod grant;
 pub mod host;
 pub mod kernel;
 pub mod notify;

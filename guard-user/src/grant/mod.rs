@@ -1,0 +1,33 @@
+//! Authority to do for once what the guard refuses.
+//!
+//! A signature counts if a person whom this host allows has made it, with a key that this host
+//! accepts, over exactly the text that was asked about. [`Signers`] knows the persons, [`verify`]
+//! asks about a signature; neither asks anything of the host, and both read what anybody may have
+//! written.
+
+mod certificate;
+mod envelope;
+mod key;
+mod krl;
+mod line;
+mod pattern;
+mod revoked;
+pub mod signature;
+mod signature_error;
+pub mod signers;
+mod wire;
+
+#[cfg(test)]
+mod certificate_tests;
+#[cfg(test)]
+mod testing;
+
+pub use certificate::CertificateError;
+pub use key::{Key, KeyError, KeyKind, SignatureFault};
+pub use krl::{Krl, KrlError};
+pub use line::LineError;
+pub use revoked::{Revoked, RevokedError, RevokedLine};
+pub use signature::{Envelope, KeyRules, NAMESPACE, Signed, decode, verify};
+pub use signature_error::SignatureError;
+pub use signers::{ALLOWED_SIGNERS, Between, Origin, Signers, SignersError};
+pub use wire::WireError;
