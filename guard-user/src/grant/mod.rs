@@ -20,6 +20,8 @@ mod wire;
 #[cfg(test)]
 mod certificate_tests;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod testing;
 
 pub use certificate::CertificateError;
