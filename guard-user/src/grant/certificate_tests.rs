@@ -1,5 +1,8 @@
 //! Certificates, as [`super::verify`] judges them.
 
+use proptest::prelude::*;
+
+use super::certificate::Certificate;
 use super::key::Key;
 use super::revoked::Revoked;
 use super::signature::tests::{NOW, TEXT, alone, outcome, set, soft};
@@ -56,6 +59,10 @@ fn principals_of_certificates() {
         principal(&["al ice", "\u{1b}[2J", "аlice", ""], "*"),
         Err(SignatureError::Principal { .. })
     ));
+    assert_eq!(
+        principal(&["*", "a?", "al,bo", "!al", "al"], "*"),
+        Ok("al".to_owned())
+    );
     // A name that stands for a person leads to that person.
     let other = Authenticator::ed25519(3).line();
     let line = format!("alice,al {other}\n* cert-authority CA");
@@ -189,5 +196,19 @@ fn certificates_changed_afterwards() {
             outcome(&by.sign(TEXT), &signers, &KeyRules::default()).is_err(),
             "byte {at}"
         );
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_panics(changes in prop::collection::vec((0_usize..1_000, any::<u8>()), 1..6), cut in 0_usize..1_000) {
+        let mut blob = certify(&Authenticator::sk_ecdsa(1), &Authenticator::ed25519(9)).blob();
+        for (at, byte) in changes {
+            let at = at % blob.len();
+            blob[at] = byte;
+        }
+        let _ = Certificate::from_blob(&blob);
+        let _ = Certificate::from_blob(&blob[..cut.min(blob.len())]);
+        let _ = Certificate::key_in(&blob);
     }
 }

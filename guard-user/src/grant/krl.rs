@@ -97,7 +97,7 @@ impl Krl {
         wire.u64("its header")?;
         wire.u64("its header")?;
         wire.string("its header")?;
-        let comment = wire.text("its comment")?.to_owned();
+        let comment = String::from_utf8_lossy(wire.string("its comment")?).into_owned();
         let mut revoked = Revoked::default();
         while !wire.is_empty() {
             let kind = wire.byte("a section")?;

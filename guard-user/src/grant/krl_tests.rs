@@ -161,6 +161,20 @@ proptest! {
     }
 
     #[test]
+    fn never_panics_on_what_is_near(changes in prop::collection::vec((0_usize..400, any::<u8>()), 1..6)) {
+        let range = [3_u64.to_be_bytes(), 9_u64.to_be_bytes()].concat();
+        let mut bytes = with(section::EXPLICIT_KEY, &strings(&[&[1; 32]]));
+        let authority = Authenticator::ed25519(1).public();
+        bytes.extend(&of_certificates(&authority, section::SERIAL_RANGE, &range)[header().len()..]);
+        prop_assert!(Krl::parse(&bytes).is_ok());
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let _ = Krl::parse(&bytes);
+    }
+
+    #[test]
     fn never_panics_in_certificates(kind in 0x20_u8..0x24, bytes: Vec<u8>) {
         let _ = Krl::parse(&of_certificates(b"", kind, &bytes));
     }

@@ -233,7 +233,8 @@ impl Judge<'_> {
         Err(match by {
             By::Key => SignatureError::Revoked {
                 fingerprint: certificate.key.fingerprint(),
-                person: certificate.principals.join(","),
+                // Whatever an authority put there: not to be written to a terminal as it is.
+                person: certificate.principals.join(",").escape_debug().to_string(),
             },
             By::Authority => SignatureError::AuthorityRevoked {
                 authority: certificate.authority.fingerprint(),
@@ -245,7 +246,7 @@ impl Judge<'_> {
         })
     }
 
-    /// The first principal of a certificate that its authority may vouch for by this line.
+    /// The first name in a certificate that its authority may vouch for by this line.
     fn vouched<'p>(
         &'p self,
         certificate: &'p Certificate,
@@ -259,7 +260,7 @@ impl Judge<'_> {
         certificate
             .principals
             .iter()
-            .find(|principal| is_plain(principal) && list_matches(principal, accepted))
+            .find(|principal| is_name(principal) && list_matches(principal, accepted))
             .map(|principal| self.signers.person(principal))
             .ok_or_else(|| SignatureError::Principal {
                 id,
@@ -359,6 +360,11 @@ impl Judge<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a principal of a certificate is one person's name, and no list or pattern.
+fn is_name(principal: &str) -> bool {
+    is_plain(principal) && !principal.contains([',', '*', '?', '!'])
 }
 
 /// RFC 3339, in UTC and whole seconds.

@@ -117,13 +117,13 @@ pub(super) const DIFFERENCES: [(&str, &str, &str); 29] = [
     ),
     (
         "control",
-        "control characters, NUL among them, and bytes that are not UTF-8",
+        "control characters, NUL among them, and bytes that are not UTF-8, in lists and in certificates",
         "programs disagree about where such a line ends",
     ),
     (
         "certificate-principal",
-        "a principal of a certificate beyond plain ASCII",
-        "letters that look alike would name others",
+        "a principal of a certificate beyond plain ASCII, or with `,`, `*`, `?` or `!` in it",
+        "a person's name is looked at, and is no pattern",
     ),
     (
         "rsa-short-signature",

@@ -115,7 +115,7 @@ fn authorities_lines(oracle: &Oracle) {
 
 fn changed_lines(oracle: &Oracle, good: &Case) {
     oracle.both("as it is", good);
-    flips(&good.signers, 32, |at, signers| {
+    flips(&good.signers, 24, |at, signers| {
         let mut changed = good.clone();
         changed.signers = signers;
         oracle.compare(&format!("line, bit {at}"), &changed);
