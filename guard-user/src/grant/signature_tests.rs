@@ -2,7 +2,9 @@ use std::path::Path;
 
 use super::super::key::SignatureFault;
 use super::super::revoked::Revoked;
-use super::super::testing::{Authenticator, Draft, PIN, TOUCHED, armour, certify, unarmoured};
+use super::super::testing::{
+    Authenticator, Draft, PIN, TOUCHED, armour, certify, plain_blob, public_line, unarmoured,
+};
 use super::super::wire::WireError;
 use super::super::{KeyError, Origin};
 use super::*;
@@ -339,6 +341,62 @@ fn revoked_keys() {
         outcome(&key.sign(TEXT), &signers, &soft()),
         Err(SignatureError::Revoked { person, .. }) if person == "alice"
     ));
+}
+
+/// A signature that names another key than the one that made it.
+fn naming(public: &[u8], by: &Authenticator) -> String {
+    let mut by = by.clone();
+    by.certificate = Some(public.to_vec());
+    by.sign(TEXT)
+}
+
+#[test]
+fn rsa_by_configuration_and_length() {
+    let key = Authenticator::ed25519(1);
+    let with = |bytes: usize, rsa: bool| {
+        let mut modulus = vec![0x81; bytes + 1];
+        modulus[0] = 0;
+        let public = plain_blob("ssh-rsa", &[[1, 0, 1].as_slice(), &modulus]);
+        let signers = set(&format!("alice {}", public_line(&public)));
+        let rules = KeyRules { rsa, ..soft() };
+        outcome(&naming(&public, &key), &signers, &rules).expect_err("an RSA key")
+    };
+    assert!(matches!(with(384, false), SignatureError::Rsa { .. }));
+    for (bytes, bits) in [(256, 2048), (383, 3064), (513, 4104), (1024, 8192)] {
+        let SignatureError::RsaLength { bits: found, .. } = with(bytes, true) else {
+            panic!("another reason for {bits}");
+        };
+        assert_eq!(found, bits);
+    }
+    for bytes in [384, 512] {
+        // The signature is of another kind: the length is accepted.
+        assert!(matches!(with(bytes, true), SignatureError::Wrong { .. }));
+    }
+}
+
+#[test]
+fn signatures_of_another_kind() {
+    for (named, by) in [
+        (Authenticator::sk_ed25519(1), Authenticator::ed25519(1)),
+        (Authenticator::ed25519(1), Authenticator::sk_ed25519(1)),
+        (Authenticator::sk_ecdsa(1), Authenticator::sk_ed25519(1)),
+    ] {
+        let wrong = outcome(
+            &naming(&named.public(), &by),
+            &alone("alice", &named),
+            &soft(),
+        );
+        assert!(
+            matches!(
+                wrong,
+                Err(SignatureError::Wrong {
+                    fault: SignatureFault::Type { .. },
+                    ..
+                })
+            ),
+            "{wrong:?}"
+        );
+    }
 }
 
 #[test]
