@@ -143,3 +143,7 @@ fn unarmoured(armoured: &[u8]) -> Result<Vec<u8>, SignatureError> {
         .collect();
     base64(&letters).ok_or(SignatureError::NotBase64)
 }
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;

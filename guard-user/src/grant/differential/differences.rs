@@ -57,8 +57,8 @@ pub(super) const DIFFERENCES: [(&str, &str, &str); 29] = [
     ),
     (
         "critical-option",
-        "certificates with any critical option",
-        "`force-command` or `source-address` mean a login; `verify-required` is enforced",
+        "certificates with critical options: any but `verify-required`, and that one for a key without PIN",
+        "`force-command` and `source-address` are about logins; the other is what it says",
     ),
     (
         "certificate-key",
