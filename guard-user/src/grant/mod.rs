@@ -1,17 +1,25 @@
 //! Authority to do for once what the guard refuses.
 //!
+//! A *request* is text that this host makes ([`request`]) and people sign. The host recognises what it
+//! has made, and counts who signed ([`approve`]); what it has issued, and what became of that, stands
+//! in the [`ledger`]; what a site may want otherwise, in the [`settings`].
+//!
 //! A signature counts if a person whom this host allows has made it, with a key that this host
 //! accepts, over exactly the text that was asked about. [`Signers`] knows the persons, [`verify`]
 //! asks about a signature; neither asks anything of the host, and both read what anybody may have
 //! written.
 
+pub mod approve;
 mod certificate;
 mod envelope;
 mod key;
 mod krl;
+pub mod ledger;
 mod line;
 mod pattern;
+pub mod request;
 mod revoked;
+pub mod settings;
 pub mod signature;
 mod signature_error;
 pub mod signers;

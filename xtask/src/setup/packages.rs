@@ -66,6 +66,12 @@ const WANTS: &[Want] = &[
     want("zstd", "zstd", "guest kernels", Need::Guests),
     want("lz4", "lz4", "guest kernels", Need::Guests),
     want(
+        "openssh-client",
+        "ssh-keygen",
+        "the verifier that ours is compared with",
+        Need::Guests,
+    ),
+    want(
         "util-linux",
         "setpriv",
         "stopping guests with their starter",
