@@ -347,6 +347,10 @@ fn let_go(holders: &Shared<Holders>, before: &Shared<Snapshot>) -> Result<()> {
     wait_detached()?;
     before.get()?.unchanged()?;
     ensure!(db::answers(), "the database does not answer");
+    // The next memory disk may get its node.
+    Script::new("dbguard release $D --confirm-host \"$(uname -n)\"")
+        .with("D", disk()?.path())
+        .must()?;
     fixture::drop_memory_disk("open-before")
 }
 
