@@ -21,6 +21,9 @@ pub enum Breadth {
     /// On each: the kernel or the route could make a difference. What a case is unless it says
     /// otherwise.
     Every,
+    /// On each kernel, by one route: what it is about (servers and tools recognised, devices and claims
+    /// followed, the controller's life) hangs on programs that are attached alike on both.
+    Kernel,
     /// On one: it is about tools, the controller or the emulated drives, or it takes long.
     Once,
 }
@@ -93,6 +96,15 @@ impl Case {
     #[must_use]
     pub fn once(mut self) -> Self {
         self.breadth = Breadth::Once;
+        self
+    }
+
+    /// The same case, to be run once on each kernel, unless it is one for a single configuration.
+    #[must_use]
+    pub fn on_each_kernel(mut self) -> Self {
+        if self.breadth == Breadth::Every {
+            self.breadth = Breadth::Kernel;
+        }
         self
     }
 

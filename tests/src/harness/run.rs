@@ -24,6 +24,8 @@ pub struct Options {
     /// The suites of which everything is run; `None` for all of them. Of the others the cases run
     /// that every configuration gets.
     pub whole: Option<Vec<String>>,
+    /// The kernel's own route is tested beside this one: cases of [`Breadth::Kernel`] run there.
+    pub other_route: bool,
     /// Only cases whose `suite::name` contains this.
     pub filter: Option<String>,
 }
@@ -37,6 +39,7 @@ impl Options {
             match argument.as_str() {
                 "--list" => options.list = true,
                 "--plan" => options.plan = true,
+                "--other-route" => options.other_route = true,
                 "--suite" => {
                     options
                         .suites
@@ -56,11 +59,15 @@ impl Options {
     }
 
     fn wants(&self, suite: &str, case: &str, breadth: Breadth) -> bool {
-        let here = breadth == Breadth::Every
-            || self
-                .whole
-                .as_ref()
-                .is_none_or(|whole| whole.iter().any(|name| name == suite));
+        let is_whole = || {
+            let whole = self.whole.as_ref();
+            whole.is_none_or(|whole| whole.iter().any(|name| name == suite))
+        };
+        let here = match breadth {
+            Breadth::Every => true,
+            Breadth::Kernel => !self.other_route || is_whole(),
+            Breadth::Once => is_whole(),
+        };
         here && self
             .filter
             .as_ref()
@@ -294,6 +301,10 @@ mod tests {
         assert!(wants(&["--whole", "a,b"], "b", Breadth::Once));
         assert!(!wants(&["--whole", "a,b"], "c", Breadth::Once));
         assert!(!wants(&["--whole", "none"], "a", Breadth::Once));
+        assert!(wants(&["--whole", "none"], "a", Breadth::Kernel));
+        let other = ["--whole", "b", "--other-route"];
+        assert!(!wants(&other, "a", Breadth::Kernel) && wants(&other, "b", Breadth::Kernel));
+        assert!(wants(&other, "a", Breadth::Every));
     }
 
     #[test]

@@ -20,7 +20,7 @@ const KILLS: (u32, u32) = (5, 200);
 
 /// The cases.
 pub fn cases() -> Vec<Case> {
-    vec![
+    let cases = vec![
         Case::prepare("prepare", || {
             guard::must_be_armed()?;
             fixture::load_modules()?;
@@ -53,7 +53,8 @@ pub fn cases() -> Vec<Case> {
             )?;
             guard::start_controller()
         }),
-    ]
+    ];
+    cases.into_iter().map(Case::on_each_kernel).collect()
 }
 
 fn disk() -> Result<Disk> {

@@ -18,7 +18,7 @@ const STORM: u64 = 6_000;
 
 /// The cases.
 pub fn cases() -> Vec<Case> {
-    vec![
+    let cases = vec![
         Case::prepare("prepare", || {
             guard::must_be_armed()?;
             fixture::load_modules()?;
@@ -32,7 +32,8 @@ pub fn cases() -> Vec<Case> {
             .once(),
         Case::test("event-ids-are-unique", event_ids_are_unique),
         Case::test("why-knows-the-last", why_knows_the_last),
-    ]
+    ];
+    cases.into_iter().map(Case::on_each_kernel).collect()
 }
 
 fn disk() -> Result<Disk> {

@@ -52,6 +52,9 @@ impl Choice {
                 whole
             };
             arguments.extend(["--whole".to_owned(), whole]);
+            if job.other_route {
+                arguments.push("--other-route".to_owned());
+            }
         }
         arguments.extend(self.filter.clone());
         arguments
@@ -348,6 +351,7 @@ mod tests {
             machine: Machine::Server,
             suites: vec!["a".into(), "b".into()],
             whole: vec!["b".into()],
+            other_route: false,
             seconds: 0,
         };
         let mut choice = Choice::default();

@@ -137,6 +137,8 @@ pub struct Job {
     pub suites: Vec<String>,
     /// Those of them that it runs whole.
     pub whole: Vec<String>,
+    /// Its kernel is tested by its own route, too: what does not depend on the route is tried there.
+    pub other_route: bool,
     /// About how long it takes, in seconds.
     pub seconds: u32,
 }
@@ -169,6 +171,13 @@ pub fn plan(configurations: &[Configuration], suites: &[Suite], side_by_side: us
             jobs.extend(job(*configuration, machine, suites, whole));
         }
     }
+    for job in &mut jobs {
+        let own = Configuration {
+            route: Route::of(job.configuration.kernel),
+            ..job.configuration
+        };
+        job.other_route = own != job.configuration && configurations.contains(&own);
+    }
     split(&mut jobs, suites, side_by_side);
     jobs.sort_by_key(|job| std::cmp::Reverse(job.seconds));
     jobs
@@ -186,6 +195,7 @@ fn job(
         machine,
         suites: Vec::new(),
         whole: Vec::new(),
+        other_route: false,
         seconds: BOOT,
     };
     for suite in suites.iter().filter(|suite| suite.machine == machine) {

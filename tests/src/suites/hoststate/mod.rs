@@ -74,7 +74,7 @@ pub fn cases() -> Vec<Case> {
             armed()
         }),
     ]);
-    cases
+    cases.into_iter().map(Case::on_each_kernel).collect()
 }
 
 fn held_case(prefix: &str, act: &'static Act, target: fn() -> Result<Target>) -> Case {

@@ -12,7 +12,8 @@ use crate::harness::case::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![Case::prepare("prepare", reach::prepare).limit(260)];
     cases.extend(reach::cases());
-    cases.extend(work::cases());
+    // A cgroup program: no route carries it.
+    cases.extend(work::cases().into_iter().map(Case::on_each_kernel));
     cases.push(Case::test("self-test", reach::self_test));
     cases.push(
         Case::test("told-once-in-observe", observe::told_once)
