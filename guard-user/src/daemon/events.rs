@@ -49,6 +49,7 @@ struct Sources {
     executables: (AsyncFd<OwnedFd>, Executables),
     groups: (AsyncFd<OwnedFd>, Directory),
     growth: (AsyncFd<OwnedFd>, Growth),
+    data: (AsyncFd<OwnedFd>, Growth),
     asked: mpsc::Receiver<Asked>,
     terminate: Signal,
     interrupt: Signal,
@@ -63,6 +64,7 @@ enum Wake {
     Executables,
     Groups,
     Growth,
+    Data,
     Asked(Box<Asked>),
     Terminate(&'static str),
     Reload,
@@ -138,7 +140,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
     let uevents = Uevents::open()?;
     let executables = Executables::new()?;
     let groups = Directory::new(lvm_backups(&daemon.roots))?;
-    let growth = Growth::new()?;
+    let (growth, data) = (Growth::new()?, Growth::new()?);
     Ok(Sources {
         denials: wait_for(&daemon.denials, Interest::READABLE)?,
         lifecycle: wait_for(&daemon.lifecycle, Interest::READABLE)?,
@@ -147,6 +149,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
         executables: (wait_for(&executables, Interest::READABLE)?, executables),
         groups: (wait_for(&groups, Interest::READABLE)?, groups),
         growth: (wait_for(&growth, Interest::READABLE)?, growth),
+        data: (wait_for(&data, Interest::READABLE)?, data),
         asked: listen()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
@@ -179,6 +182,7 @@ impl Sources {
             ready = readable(&self.executables.0) => ready.map(|()| Wake::Executables)?,
             ready = readable(&self.groups.0) => ready.map(|()| Wake::Groups)?,
             ready = readable(&self.growth.0) => ready.map(|()| Wake::Growth)?,
+            ready = readable(&self.data.0) => ready.map(|()| Wake::Data)?,
             Some(()) = self.terminate.recv() => Wake::Terminate("SIGTERM"),
             Some(()) = self.interrupt.recv() => Wake::Terminate("SIGINT"),
             Some(()) = self.reload.recv() => Wake::Reload,
@@ -298,6 +302,11 @@ impl Daemon {
                     self.due.places.get_or_insert(Instant::now() + GATHER);
                 }
             }
+            Wake::Data => {
+                if sources.data.1.drain()? {
+                    self.data_may_have_grown();
+                }
+            }
             Wake::Asked(asked) => {
                 let Asked {
                     request,
@@ -373,6 +382,15 @@ impl Daemon {
             log(
                 WARNING,
                 &format!("watching {path}: {error}; new boot files will be noticed late"),
+            );
+        }
+        let directories = std::mem::take(&mut self.data_watch.directories);
+        if let Some((path, error)) = sources.data.1.watch(&directories) {
+            self.data_cannot_be_watched();
+            let path = path.display();
+            log(
+                WARNING,
+                &format!("watching {path}: {error}; new tablespaces will be noticed late"),
             );
         }
         let executables = &mut sources.executables.1;

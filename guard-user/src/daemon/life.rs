@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use guard_abi::{
@@ -24,7 +24,10 @@ const LOOK_AGAIN: [Duration; 5] = [
     Duration::from_mins(1),
     Duration::from_mins(5),
 ];
-/// A server that runs is given another tablespace now and then.
+/// After something was made where servers name their data: it has been written by then.
+const DATA_WAIT: Duration = Duration::from_secs(2);
+/// Once more: a directory that is made anew is watched a moment after it is there. And how often, where
+/// nothing can be watched.
 const NEW_DATA: Duration = Duration::from_secs(30);
 /// Where packages keep data: a server that has ended before it could be looked at may have used it.
 const USUAL_DATA: [&str; 4] = [
@@ -56,6 +59,17 @@ pub fn may_have_data(process: &CriticalProcess) -> bool {
     process.engine == Engine::Custom || !data_of(process).is_empty()
 }
 
+/// Where servers name directories that their data lies in beside the data directory.
+#[derive(Debug, Default)]
+pub(super) struct DataWatch {
+    /// To be watched from now on.
+    pub(super) directories: Vec<PathBuf>,
+    /// One of them cannot be: they are looked through from time to time.
+    fails: bool,
+    /// They will be looked through because of what was made there, and once more after that.
+    again: bool,
+}
+
 impl Daemon {
     /// After starts and ends: who lives, what it uses, what state that makes.
     pub(super) fn follow_lifecycle(&mut self, events: &[LifecycleEvent]) {
@@ -85,9 +99,7 @@ impl Daemon {
             }
             Err(error) => self.set_health("processes", Some(error.to_string())),
         }
-        if self.due.data.is_none() && !self.processes.is_empty() {
-            self.due.data = Some(Instant::now() + NEW_DATA);
-        }
+        self.watch_for_new_data();
         self.state.data_seen |= self.processes.iter().any(may_have_data);
         // The state file first: whatever dies now, the host comes up held.
         self.settle(why);
@@ -110,7 +122,35 @@ impl Daemon {
         if is_new {
             self.refresh_processes("a server's data is elsewhere than before");
         }
-        self.due.data = (!self.processes.is_empty()).then(|| Instant::now() + NEW_DATA);
+        self.watch_for_new_data();
+    }
+
+    /// Servers tell where else their data is by what they put into directories that are watched. Of one
+    /// that is not known to, its open files are looked at from time to time.
+    fn watch_for_new_data(&mut self) {
+        let servers = self.processes.iter();
+        self.data_watch.directories = servers
+            .flat_map(|process| process.names_data_in.iter().cloned())
+            .collect();
+        let is_silent = |process: &CriticalProcess| process.names_data_in.is_empty();
+        let by_time = self.data_watch.fails || self.processes.iter().any(is_silent);
+        let once_more = std::mem::take(&mut self.data_watch.again);
+        let is_due = once_more || (by_time && !self.processes.is_empty());
+        self.due.data = is_due.then(|| Instant::now() + NEW_DATA);
+    }
+
+    /// Nothing will be heard of one of the directories.
+    pub(super) fn data_cannot_be_watched(&mut self) {
+        self.data_watch.fails = true;
+        self.due.data.get_or_insert(Instant::now() + NEW_DATA);
+    }
+
+    /// Something was made where servers name their data.
+    pub(super) fn data_may_have_grown(&mut self) {
+        self.data_watch.again = true;
+        let soon = Instant::now() + DATA_WAIT;
+        let due = self.due.data.map_or(soon, |due| due.min(soon));
+        self.due.data = Some(due);
     }
 
     /// Critical processes that live, workers left out. Entries of dead ones are thrown away.

@@ -144,6 +144,7 @@ struct Daemon {
     watch_paths: Vec<PathBuf>,
     /// Directories in which anything new matters.
     watch_directories: Vec<PathBuf>,
+    data_watch: life::DataWatch,
     notifier: Notifier,
     descriptors: descriptors::Descriptors,
     self_test: Option<(Instant, SelfTest)>,

@@ -299,6 +299,7 @@ fn build(
         partial_since: None,
         pace: Pace::new(std::time::Instant::now()),
         watch_directories: Vec::new(),
+        data_watch: super::life::DataWatch::default(),
         watch_paths: Vec::new(),
         descriptors: super::descriptors::Descriptors::default(),
         self_test: None,

@@ -28,6 +28,8 @@ const MYSQL_OPENED: &[&str] = &["ibdata1", "ib_logfile0", "aria_log_control", "m
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) dirs: Vec<DataDir>,
+    /// See [`super::CriticalProcess::names_data_in`].
+    pub(super) names_data_in: Vec<PathBuf>,
     pub(super) raw_devices: Vec<u32>,
     pub(super) settled: bool,
 }
@@ -56,6 +58,7 @@ pub(super) fn find(roots: &Roots, process: &Process, engine: Engine) -> Found {
     };
     // Of a server that says nothing about itself, its open files are all there is to go by.
     let is_merely_open = matches!(engine, Engine::Mysql | Engine::Postgres);
+    let names_data_in = tables.directories_with_links(engine, &paths);
     let mut dirs: Vec<DataDir> = Vec::new();
     for path in paths {
         tables.add(&mut dirs, path, false);
@@ -68,6 +71,7 @@ pub(super) fn find(roots: &Roots, process: &Process, engine: Engine) -> Found {
     }
     Found {
         dirs,
+        names_data_in,
         raw_devices: files.devices.into_iter().collect(),
         settled,
     }
@@ -118,6 +122,23 @@ impl Tables {
         }
     }
 
+    /// Where a server puts links and files that name further directories: in its data directory, in
+    /// those of its databases, and, PostgreSQL, in `pg_tblspc`.
+    fn directories_with_links(&self, engine: Engine, data: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for directory in data {
+            let ours = inside(&self.root, &resolve_in_root(&self.root, directory));
+            match engine {
+                Engine::Mysql => found.extend(subdirectories(&ours)),
+                Engine::Postgres => found.push(ours.join("pg_tblspc")),
+                Engine::None | Engine::Custom => continue,
+            }
+            found.push(ours);
+        }
+        found.retain(|directory| directory.is_dir());
+        found
+    }
+
     /// Targets of the links in a directory: databases, tablespaces, logs that live elsewhere.
     fn links_of(&self, dir: &Path) -> Vec<PathBuf> {
         let real = resolve_in_root(&self.root, dir);
@@ -131,6 +152,15 @@ impl Tables {
             .map(|entry| resolve_in_root(&self.root, &real.join(entry.file_name())))
             .collect()
     }
+}
+
+fn subdirectories(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .take(MAX_ENTRIES)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Directories of tables that lie elsewhere than their database: the server keeps a link beside each

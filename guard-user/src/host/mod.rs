@@ -54,6 +54,8 @@ pub struct CriticalProcess {
     pub exe: PathBuf,
     /// Where its data is. Empty for a worker (see `worker_of`).
     pub data_dirs: Vec<DataDir>,
+    /// Directories, by paths of ours, in which it names further ones when a table is made elsewhere.
+    pub names_data_in: Vec<PathBuf>,
     /// Block devices that it has opened, kernel form.
     pub raw_devices: Vec<u32>,
     /// The process whose worker it is (a PostgreSQL backend): its parent, with the same executable.

@@ -218,6 +218,7 @@ pub(super) fn inspect(roots: &Roots, pid: u32, engine: Engine) -> Option<Critica
         name,
         exe,
         data_dirs: found.dirs,
+        names_data_in: found.names_data_in,
         raw_devices: found.raw_devices,
         worker_of,
         settled: found.settled,

@@ -188,6 +188,12 @@ fn a_table_elsewhere_is_data_and_an_export_is_no_reason_to_look_again() {
     );
     let with_table = look();
     assert!(!with_table.has_same_data(&done) && !done.has_same_data(&with_table));
+    let watched: Vec<_> = with_table
+        .names_data_in
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap())
+        .collect();
+    assert_eq!(watched, ["shop", "mysql"]);
     judge(&tree).expect("sdc: protected critical in-use");
 }
 
