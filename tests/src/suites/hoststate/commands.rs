@@ -201,7 +201,7 @@ pub fn bad_command_lines() -> Result<()> {
             ));
         }
     }
-    let pipe = shell::run("dbguard devices | head -1; [ ${PIPESTATUS[0]} = 0 ]")?;
+    let pipe = shell::run("bash -c 'dbguard devices | head -1; [ ${PIPESTATUS[0]} = 0 ]'")?;
     if !pipe.succeeded() {
         wrong.push("a broken pipe is an error".into());
     }
