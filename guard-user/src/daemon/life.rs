@@ -112,15 +112,21 @@ impl Daemon {
 
     /// Servers that use other directories than before: a tablespace made while they run.
     pub(super) fn look_for_new_data(&mut self) {
-        let is_new = self.living().is_ok_and(|living| {
-            let pairs = living.iter().zip(&self.processes);
-            living.len() != self.processes.len()
-                || pairs
-                    .into_iter()
-                    .any(|(now, before)| !now.has_same_data(before))
-        });
-        if is_new {
+        let Ok(living) = self.living() else {
+            // It is said in the health record at the next start or end of a server.
+            self.watch_for_new_data();
+            return;
+        };
+        let is_same = living.len() == self.processes.len()
+            && std::iter::zip(&living, &self.processes).all(|(now, then)| now.has_same_data(then));
+        if !is_same {
             self.refresh_processes("a server's data is elsewhere than before");
+            return;
+        }
+        // What is merely open counts when something else has changed; a new database's directory is
+        // watched from now on.
+        for (known, now) in std::iter::zip(&mut self.processes, living) {
+            known.names_data_in = now.names_data_in;
         }
         self.watch_for_new_data();
     }

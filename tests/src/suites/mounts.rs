@@ -248,7 +248,7 @@ fn tablespace() -> Result<()> {
     guard::wait_free(&disk.node)?;
     let run = |text| Script::new(text).with("DEV", disk.path()).limit(60).must();
     run("mkfs.ext4 -q -F $DEV; mkdir -p /srv/ts; mount $DEV /srv/ts; chown mysql /srv/ts
-         mariadb -e \"create database ts; create table ts.t (i int) data directory='/srv/ts'; insert into ts.t values (1)\"")?;
+         mariadb -e 'create database ts'; sleep 4; mariadb -e \"create table ts.t (i int) data directory='/srv/ts'; insert into ts.t values (1)\"")?;
     guard::wait_guarded(&disk.node)?;
     // What is merely mounted is guarded too: by now it is known to be data.
     until(std::time::Duration::from_mins(1), || {
