@@ -2,43 +2,27 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::Interest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::announce::Announcements;
 use super::ring::Left;
-use super::serve::Client;
-use super::survey::announced_files;
+use super::socket::{self, Asked};
 use super::uevent::Uevents;
-use super::watch::{Announced, Directory, Executables, Growth};
-use super::{Daemon, End, INFO, NOTICE, WARNING, lock, log, passed, sd};
+use super::watch::{Directory, Executables, Growth};
+use super::{Daemon, End, INFO, NOTICE, WARNING, log, passed, sd};
 use crate::audit::record::{Body, Stop};
-use crate::control::{Answer, MAX_REQUEST, Request, SOCKET_PATH};
-use crate::topology::{Changes, Roots, lvm_backups};
+use crate::topology::{Changes, lvm_backups};
 
-/// Clients at one time; more wait in the socket's queue.
-const CLIENTS: usize = 16;
-/// An answer of more bytes than this is about many devices.
-const LARGE: usize = 128 * 1024;
 /// Losses are told this often while refusals keep coming.
 const STORM: Duration = Duration::from_secs(1);
 /// What an upgrade puts into boot directories comes in bursts; the directories themselves are
 /// guarded meanwhile.
 const GATHER: Duration = Duration::from_millis(300);
-/// A client that does not ask or does not read for so long is dropped.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Asked {
-    request: Request,
-    client: Client,
-    answer: oneshot::Sender<Answer>,
-}
 
 /// Everything that can wake the controller.
 struct Sources {
@@ -150,7 +134,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
         groups: (wait_for(&groups, Interest::READABLE)?, groups),
         growth: (wait_for(&growth, Interest::READABLE)?, growth),
         data: (wait_for(&data, Interest::READABLE)?, data),
-        asked: listen()?,
+        asked: socket::listen()?,
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
         reload: signal(SignalKind::hangup())?,
@@ -158,7 +142,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
 }
 
 /// Registers a descriptor with the loop; what is read from it stays with its owner.
-fn wait_for(what: &impl AsFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+pub(super) fn wait_for(what: &impl AsFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     let descriptor = what.as_fd().try_clone_to_owned()?;
     // SAFETY: an `OwnedFd` gives the same open descriptor until it is dropped, and `AsyncFd` owns
     // it until then.
@@ -202,62 +186,6 @@ async fn readable(fd: &AsyncFd<OwnedFd>) -> io::Result<()> {
     Ok(())
 }
 
-/// Files in `/proc` that announce changes.
-struct Announcements {
-    receiver: mpsc::Receiver<()>,
-    sender: mpsc::Sender<()>,
-    /// Not there yet: `mdstat` comes with the module, which loads with the first array.
-    absent: Vec<PathBuf>,
-}
-
-impl Announcements {
-    fn new(roots: &Roots) -> Self {
-        let (sender, receiver) = mpsc::channel(1);
-        Self {
-            receiver,
-            sender,
-            absent: announced_files(roots).into(),
-        }
-    }
-
-    /// Listens to those that are there by now.
-    fn listen(&mut self) -> io::Result<()> {
-        for path in std::mem::take(&mut self.absent) {
-            match Announced::open(&path)? {
-                Some(file) => {
-                    let ready = wait_for(&file, Interest::PRIORITY)?;
-                    tokio::task::spawn_local(announce(ready, file, self.sender.clone()));
-                }
-                None => self.absent.push(path),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Tells of every change of a file. Changes that were not heard of yet are one.
-async fn announce(ready: AsyncFd<OwnedFd>, mut file: Announced, sender: mpsc::Sender<()>) {
-    loop {
-        let heard = match ready.ready(Interest::PRIORITY).await {
-            Ok(mut ready) => {
-                ready.clear_ready();
-                Ok(())
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = heard.and_then(|()| file.acknowledge()) {
-            log(
-                WARNING,
-                &format!("waiting for mount changes: {error}; restart dbguard"),
-            );
-            return;
-        }
-        if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
-            return;
-        }
-    }
-}
-
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -285,6 +213,7 @@ impl Daemon {
                 }
             }
             Wake::Announced => {
+                self.silent_servers_may_have_moved();
                 self.something_changed(Changes::default(), "mounts, swaps or arrays changed");
             }
             Wake::Executables => {
@@ -337,6 +266,7 @@ impl Daemon {
         }
         if passed(&mut self.due.prove, now) {
             self.prove();
+            self.look_for_new_data();
         }
         if passed(&mut self.due.places, now) {
             self.set_places();
@@ -419,88 +349,4 @@ impl Daemon {
         log(NOTICE, &format!("stopped by {why}"));
         self.note(Body::Stop(Stop { why }));
     }
-}
-
-/// Listens, and hands every request to the loop.
-fn listen() -> io::Result<mpsc::Receiver<Asked>> {
-    let path = Path::new(SOCKET_PATH);
-    std::fs::create_dir_all(lock::RUN)?;
-    // The lock is ours, so a socket that is there is a dead controller's.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-    let (sender, receiver) = mpsc::channel(CLIENTS);
-    tokio::task::spawn_local(accept(listener, sender));
-    Ok(receiver)
-}
-
-async fn accept(listener: UnixListener, sender: mpsc::Sender<Asked>) {
-    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CLIENTS));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let sender = sender.clone();
-                tokio::task::spawn_local(async move {
-                    // A client that breaks off is its own affair.
-                    let _ = tokio::time::timeout(2 * PATIENCE, converse(stream, sender)).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                log(WARNING, &format!("accepting on {SOCKET_PATH}: {error}"));
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-    }
-}
-
-async fn converse(stream: UnixStream, sender: mpsc::Sender<Asked>) -> io::Result<()> {
-    let credentials = stream.peer_cred()?;
-    let client = Client {
-        pid: credentials
-            .pid()
-            .and_then(|pid| u32::try_from(pid).ok())
-            .unwrap_or(0),
-        uid: credentials.uid(),
-    };
-    let (reading, mut writing) = stream.into_split();
-    let mut line = Vec::new();
-    let mut limited = BufReader::new(reading.take(MAX_REQUEST as u64));
-    tokio::time::timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
-    let answer = match serde_json::from_slice(&line) {
-        Ok(request) => {
-            let (answer, answered) = oneshot::channel();
-            let asked = Asked {
-                request,
-                client,
-                answer,
-            };
-            if sender.send(asked).await.is_err() {
-                return Ok(());
-            }
-            match answered.await {
-                Ok(answer) => answer,
-                Err(_) => return Ok(()),
-            }
-        }
-        Err(error) => Answer::Refused {
-            exit: 64,
-            message: format!("not a request: {error}"),
-        },
-    };
-    let mut bytes = serde_json::to_vec(&answer)?;
-    drop(answer);
-    bytes.push(b'\n');
-    let sent = writing.write_all(&bytes).await;
-    if bytes.len() > LARGE {
-        drop(bytes);
-        super::give_back_memory();
-    }
-    sent
 }

@@ -131,18 +131,24 @@ impl Daemon {
         self.watch_for_new_data();
     }
 
-    /// Servers tell where else their data is by what they put into directories that are watched. Of one
-    /// that is not known to, its open files are looked at from time to time.
+    /// Servers tell where else their data is by what they put into directories that are watched.
     fn watch_for_new_data(&mut self) {
         let servers = self.processes.iter();
         self.data_watch.directories = servers
             .flat_map(|process| process.names_data_in.iter().cloned())
             .collect();
-        let is_silent = |process: &CriticalProcess| process.names_data_in.is_empty();
-        let by_time = self.data_watch.fails || self.processes.iter().any(is_silent);
         let once_more = std::mem::take(&mut self.data_watch.again);
-        let is_due = once_more || (by_time && !self.processes.is_empty());
+        let is_due = once_more || (self.data_watch.fails && !self.processes.is_empty());
         self.due.data = is_due.then(|| Instant::now() + NEW_DATA);
+    }
+
+    /// Mounts changed. Of a server that is not known to name its data anywhere, its open files are
+    /// looked at then, and whenever the canary is attacked.
+    pub(super) fn silent_servers_may_have_moved(&mut self) {
+        let is_silent = |process: &CriticalProcess| process.names_data_in.is_empty();
+        if self.processes.iter().any(is_silent) {
+            self.data_may_have_grown();
+        }
     }
 
     /// Nothing will be heard of one of the directories.

@@ -15,6 +15,7 @@
 //! Ending the controller changes nothing about what is refused.
 
 mod actor;
+mod announce;
 mod descriptors;
 mod events;
 mod health;
@@ -29,6 +30,7 @@ mod ring;
 mod sd;
 mod serve;
 mod settings;
+mod socket;
 mod start;
 mod survey;
 mod uevent;
