@@ -26,6 +26,9 @@ pub enum Caller {
     Question,
     /// mount(2) or fsconfig(2): the kernel opens the device for a file system.
     Mount,
+    /// ioctl(2) with BLKRRPART: the kernel opens the device once more, as the program has it, to read its
+    /// partition table (block/genhd.c `disk_scan_partitions`).
+    Table,
     /// Any other system call: the kernel opens the device on the program's behalf.
     Kernel,
     /// The system call cannot be told: another architecture, or a worker thread of `io_uring`.
@@ -83,7 +86,11 @@ impl Call {
 
     const fn ioctl(command: u64) -> Self {
         Self {
-            caller: Caller::Kernel,
+            caller: if command as u32 == BLKRRPART {
+                Caller::Table
+            } else {
+                Caller::Kernel
+            },
             ioctl: command as u32,
             ..Self::UNKNOWN
         }
@@ -96,6 +103,8 @@ impl Call {
     };
 }
 
+/// `_IO(0x12, 95)`, include/uapi/linux/fs.h.
+const BLKRRPART: u32 = 0x125F;
 /// `__X32_SYSCALL_BIT`, arch/x86/include/uapi/asm/unistd.h.
 pub const X32: u32 = 0x4000_0000;
 /// `O_WRONLY | O_CREAT | O_TRUNC`: what creat(2) stands for.

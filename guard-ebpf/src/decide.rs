@@ -223,7 +223,11 @@ fn decide_reach(subject: Subject, object: Object, caller: Caller, access: Access
         Caller::Question => Verdict::ALLOW,
         // A file system is mounted: by the host's start, a failover, a snapshot's backup.
         Caller::Mount => Verdict::ALLOW,
-        Caller::Kernel if has(tool_grant::STACK) => Verdict::ALLOW,
+        Caller::Table | Caller::Kernel if has(tool_grant::STACK) => Verdict::ALLOW,
+        Caller::Table => Verdict {
+            op: Op::Partition,
+            ..verdict
+        },
         Caller::Kernel => Verdict {
             op: Op::Remap,
             ..verdict

@@ -59,6 +59,12 @@ pub struct Facts {
     pub object_ino: u64,
     /// `struct dentry *` of a file as a number, 0 for anything else.
     pub dentry: u64,
+    /// The grant that the object is the object of; [`guard_ebpf::glass::HOST`].
+    pub object_grant: u32,
+    /// The grant that lets it through; 0.
+    pub grant: u32,
+    /// Not to be told here where it is let through under a grant.
+    pub told_later: bool,
 }
 
 /// Adds one.
@@ -159,6 +165,7 @@ fn fill_operation(event: &mut DenialEvent, facts: &Facts) {
     event.device_flags = facts.device_flags;
     event.cmd = facts.cmd;
     event.open_flags = facts.open_flags;
+    event.grant = facts.grant;
     event.decision = facts.decision;
     event.reason = facts.reason;
     event.hook = facts.hook;

@@ -14,6 +14,7 @@ use guard_ebpf::told::Judge;
 use crate::arguments::{self, Sent};
 use crate::claims;
 use crate::emit::{self, Facts, Opcode};
+use crate::granted;
 use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT};
 use crate::maps::{ARM, CHAR_MAJORS, DEVICES, POLICY, TASKS};
 use crate::reach::{is_due, is_observed};
@@ -138,6 +139,8 @@ pub struct Target {
     pub object: Object,
     /// As in its entry; of an unknown device each partition may exist.
     partitions: u64,
+    /// The grant that it is the object of, 0 where there is none.
+    glass: u32,
 }
 
 impl Target {
@@ -145,9 +148,14 @@ impl Target {
     pub fn of(node: Node, policy: &Policy) -> Self {
         // SAFETY: an entry is replaced as a whole, except for one flag that may go (see
         // `use_redundancy_up`); it is copied at once.
-        let (class, flags, partitions) = match unsafe { DEVICES.get(node.key) } {
-            None => (DeviceClass::Unknown, 0, u64::MAX),
-            Some(entry) => (class(entry.class), entry.flags, entry.partitions),
+        let (class, flags, partitions, glass) = match unsafe { DEVICES.get(node.key) } {
+            None => (DeviceClass::Unknown, 0, u64::MAX, 0),
+            Some(entry) => (
+                class(entry.class),
+                entry.flags,
+                entry.partitions,
+                entry.glass,
+            ),
         };
         let mut object = Object {
             class,
@@ -162,6 +170,7 @@ impl Target {
             key: node.key,
             object,
             partitions,
+            glass,
         }
     }
 }
@@ -256,6 +265,7 @@ pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
         cmd: 0,
         open_flags,
         opcode: Opcode::NONE,
+        later: false,
     };
     conclude(verdict, &policy, &target, told)
 }
@@ -288,6 +298,8 @@ pub fn write(hook: Hook, file: File) -> i64 {
         cmd: 0,
         open_flags: file.flags(),
         opcode: Opcode::NONE,
+        // Its open was told; a grant's writes are not told one by one.
+        later: true,
     };
     conclude(verdict, &policy, &target, told)
 }
@@ -337,6 +349,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
             cmd: sent.cmd,
             open_flags: 0,
             opcode,
+            later: false,
         },
     )
 }
@@ -363,6 +376,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         cmd: sent.cmd,
         open_flags: 0,
         opcode: Opcode::NONE,
+        later: false,
     };
     let Some(member) = arguments::member(argument, sent) else {
         let target = Target::of(array, policy);
@@ -419,6 +433,8 @@ pub struct Told {
     pub cmd: u32,
     pub open_flags: u32,
     pub opcode: Opcode,
+    /// Another hook sees the same act: what it lets through under a grant it tells.
+    pub later: bool,
 }
 
 /// Applies the mode, tells, and returns. A refusal stands whether or not it can be told.
@@ -428,7 +444,7 @@ pub fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) 
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
-    let facts = Facts {
+    let mut facts = Facts {
         dev: target.key.dev,
         device_flags: target.object.flags,
         cmd: told.cmd,
@@ -443,19 +459,30 @@ pub fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) 
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
+        object_grant: target.glass,
+        grant: 0,
+        told_later: told.later,
     };
-    tell(&facts)
+    tell(&mut facts)
 }
 
-/// Tells, and returns what the kernel is to do.
+/// Tells, and returns what the kernel is to do. Every refusal but those of the canary comes through
+/// here, and so does every grant that lifts one.
 #[inline(always)]
-pub fn tell(facts: &Facts) -> i64 {
-    emit::denial(facts);
+pub fn tell(facts: &mut Facts) -> i64 {
     if facts.decision == Decision::Deny as u8 {
-        REFUSE
-    } else {
-        ALLOW
+        facts.grant = granted::open_for(facts.object_grant, facts.op);
+        if facts.grant == 0 {
+            emit::denial(facts);
+            return REFUSE;
+        }
+        facts.decision = Decision::Granted as u8;
+        if facts.told_later {
+            return ALLOW;
+        }
     }
+    emit::denial(facts);
+    ALLOW
 }
 
 /// FIFREEZE, `_IOWR('X', 119, int)` (include/uapi/linux/fs.h).
@@ -498,6 +525,7 @@ pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
         cmd,
         open_flags: 0,
         opcode: Opcode::NONE,
+        later: false,
     };
     conclude(verdict, &policy, &target, told)
 }

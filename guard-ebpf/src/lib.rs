@@ -22,6 +22,7 @@ pub mod command;
 pub mod control;
 pub mod decide;
 pub mod files;
+pub mod glass;
 pub mod grants;
 pub mod itself;
 pub mod machine;

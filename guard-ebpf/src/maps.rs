@@ -2,6 +2,7 @@
 
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
+use guard_abi::glass::{GLASS_SLOTS, GlassEntry, GlassUse};
 use guard_abi::maps as sizes;
 use guard_abi::{
     ActKey, ArgumentName, ArmWord, BpfObject, Counter, DeviceEntry, DeviceKey, EngineName, ExeId,
@@ -85,6 +86,10 @@ pub static OWN_OBJECTS: HashMap<BpfObject, u32, { sizes::OWN_OBJECTS_MAX as usiz
 /// Attacked by the controller alone; no program reads it.
 #[btf_map]
 pub static CANARY: Array<u32, 1> = Array::new();
+#[btf_map]
+pub static GLASS: Array<GlassEntry, { GLASS_SLOTS as usize }> = Array::new();
+#[btf_map]
+pub static GLASS_USES: HashMap<GlassUse, u32, { sizes::GLASS_USES_MAX as usize }> = HashMap::new();
 #[btf_map]
 pub static ARM: Array<u64, { ArmWord::COUNT as usize }> = Array::new();
 #[btf_map]

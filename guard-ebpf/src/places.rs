@@ -14,6 +14,7 @@ use guard_abi::{
 };
 use guard_ebpf::decide::{Subject, Verdict};
 use guard_ebpf::files::{self, FileObject, NameRule};
+use guard_ebpf::glass::HOST;
 
 use crate::argv::opaque;
 use crate::emit::{Facts, Opcode};
@@ -292,7 +293,7 @@ pub fn conclude(
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
-    judge::tell(&Facts {
+    judge::tell(&mut Facts {
         dev: number,
         device_flags: 0,
         cmd: done.act as u32,
@@ -307,6 +308,9 @@ pub fn conclude(
         object_fs: fs as u8,
         object_ino: ino,
         dentry: dentry.0 as u64,
+        object_grant: HOST,
+        grant: 0,
+        told_later: false,
     })
 }
 
@@ -321,7 +325,7 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
-    judge::tell(&Facts {
+    judge::tell(&mut Facts {
         dev: 0,
         device_flags: 0,
         cmd: detail,
@@ -336,6 +340,9 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
+        object_grant: HOST,
+        grant: 0,
+        told_later: false,
     })
 }
 

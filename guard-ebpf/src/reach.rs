@@ -6,7 +6,7 @@ use guard_abi::{
     ActKey, Counter, Decision, DeviceClass, Hook, OPEN_FLAGS_UNKNOWN, Told as HowFar, ToldAct,
     canary,
 };
-use guard_ebpf::caller::{self, Call};
+use guard_ebpf::caller::{self, Call, Caller};
 use guard_ebpf::decide::{self, Access, Act, Verdict};
 use guard_ebpf::told::{self, Judge};
 
@@ -60,6 +60,8 @@ pub fn reach(node: Node, access: Access) -> i64 {
         cmd: call.ioctl,
         open_flags,
         opcode: Opcode::NONE,
+        // The kernel's own opens pass no other hook.
+        later: matches!(call.caller, Caller::Program),
     };
     conclude(verdict, &policy, &target, told)
 }

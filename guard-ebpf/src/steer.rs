@@ -10,6 +10,7 @@ use guard_abi::{
 use guard_ebpf::control::ipmi::{self, Message};
 use guard_ebpf::control::{self, Control, Meaning, mapper};
 use guard_ebpf::decide::{Access, Verdict};
+use guard_ebpf::glass::HOST;
 
 use crate::arguments::{Sent, user};
 use crate::emit::{Facts, Opcode};
@@ -133,7 +134,7 @@ fn conclude(
         return ALLOW;
     };
     let verdict = verdict.under(&policy);
-    judge::tell(&Facts {
+    judge::tell(&mut Facts {
         dev,
         device_flags: 0,
         cmd,
@@ -148,5 +149,8 @@ fn conclude(
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
+        object_grant: HOST,
+        grant: 0,
+        told_later: false,
     })
 }

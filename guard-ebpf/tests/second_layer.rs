@@ -9,10 +9,11 @@ use guard_ebpf::decide::{Access, Act, Driver, Object, Subject, Verdict, decide};
 use guard_ebpf::told::{Judge, told};
 use proptest::prelude::*;
 
-const CALLERS: [Caller; 5] = [
+const CALLERS: [Caller; 6] = [
     Caller::Program,
     Caller::Question,
     Caller::Mount,
+    Caller::Table,
     Caller::Kernel,
     Caller::Unknown,
 ];
@@ -97,6 +98,12 @@ fn flags_and_commands_come_from_the_right_argument() {
     assert_eq!((how.open_flags, how.flags_at), (OPEN_FLAGS_UNKNOWN, 13));
     assert_eq!(call(libc::SYS_ioctl, arguments).ioctl, 12);
     assert_eq!(call_32(54, arguments).ioctl, 12);
+    for again in [
+        call(libc::SYS_ioctl, [1, 0x125F, 0]),
+        call_32(54, [1, 0x125F, 0]),
+    ] {
+        assert_eq!((again.caller, again.ioctl), (Caller::Table, 0x125F));
+    }
     assert_eq!(call_32(5, arguments).open_flags, 12);
     assert_eq!(call_32(295, arguments).open_flags, 13);
     assert_eq!(call_32(437, arguments).flags_at, 13);
@@ -113,7 +120,8 @@ proptest! {
             let known: &[u32] = if compat { &[21, 431] } else { &[165, 431] };
             prop_assert!(known.contains(&(number & !0x4000_0000)));
         }
-        prop_assert!(call.ioctl == 0 || call.caller == Caller::Kernel);
+        prop_assert!(call.ioctl == 0 || matches!(call.caller, Caller::Kernel | Caller::Table));
+        prop_assert_eq!(call.caller == Caller::Table, call.ioctl == 0x125F);
         prop_assert!(call.open_flags == OPEN_FLAGS_UNKNOWN || call.caller == Caller::Program);
     }
 }
@@ -174,17 +182,17 @@ fn expected(subject: Subject, object: Object, caller: Caller) -> Verdict {
     let excused = match caller {
         Caller::Program => false,
         Caller::Question | Caller::Mount => true,
-        Caller::Kernel => stack,
+        Caller::Kernel | Caller::Table => stack,
         Caller::Unknown => stack || mount,
     };
     if open.decision == Decision::Allow || excused {
         return Verdict::ALLOW;
     }
     Verdict {
-        op: if caller == Caller::Kernel {
-            Op::Remap
-        } else {
-            Op::RawWrite
+        op: match caller {
+            Caller::Kernel => Op::Remap,
+            Caller::Table => Op::Partition,
+            _ => Op::RawWrite,
         },
         ..open
     }

@@ -166,6 +166,10 @@ pub struct DeviceEntry {
     pub disk_seq: u64,
     /// Bit n (1 to 63): partition n exists. Bit 0: a partition above 63 exists.
     pub partitions: u64,
+    /// Number of the grant that it is the object of, 0 where there is none ([`crate::glass`]).
+    pub glass: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 #[cfg(feature = "user")]

@@ -76,6 +76,8 @@ pub struct DenialEvent {
     pub session: u32,
     /// dev_t (kernel form) of the controlling terminal, 0 without one.
     pub tty: u32,
+    /// The grant that let it through, otherwise 0.
+    pub grant: u32,
     /// A [`crate::Decision`].
     pub decision: u8,
     /// A [`crate::Reason`].
@@ -100,6 +102,8 @@ pub struct DenialEvent {
     pub object_fs: u8,
     /// `comm` of the thread.
     pub comm: [u8; TASK_COMM_BYTES],
+    /// Zero.
+    pub reserved: u32,
     /// Base name of the executable file.
     pub exe_name: [u8; EXE_NAME_BYTES],
     /// Ancestors, the parent first.

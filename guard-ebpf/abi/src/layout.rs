@@ -3,6 +3,7 @@
 
 use core::mem::{align_of, offset_of, size_of};
 
+use crate::glass::{GlassEntry, GlassUse};
 use crate::marks::Marks;
 use crate::{
     ActKey, Ancestor, ArgumentName, BpfObject, DenialEvent, DeviceEntry, DeviceKey, EngineName,
@@ -12,9 +13,10 @@ use crate::{
 
 const _: () = {
     assert!(size_of::<DeviceKey>() == 8);
-    assert!(size_of::<DeviceEntry>() == 24 && align_of::<DeviceEntry>() == 8);
+    assert!(size_of::<DeviceEntry>() == 32 && align_of::<DeviceEntry>() == 8);
     assert!(size_of::<Policy>() == 24);
-    assert!(size_of::<TaskEntry>() == 16);
+    assert!(size_of::<TaskEntry>() == 24);
+    assert!(size_of::<GlassEntry>() == 24 && size_of::<GlassUse>() == 8);
     assert!(size_of::<EngineName>() == 16);
     assert!(size_of::<ExeId>() == 16);
     assert!(size_of::<ToolRule>() == 12);
@@ -32,15 +34,15 @@ const _: () = {
     assert!(size_of::<FileName>() == 32);
     assert!(size_of::<FileRule>() == 8);
     assert!(size_of::<BpfObject>() == 8);
-    // 5 u64, 13 u32, 8 u8, one u16, 2 u8, then the byte arrays.
+    // 5 u64, 14 u32, 8 u8, one u16, 2 u8, then the byte arrays.
     assert!(offset_of!(DenialEvent, exe_dev) == 40);
-    assert!(offset_of!(DenialEvent, decision) == 92);
-    assert!(offset_of!(DenialEvent, argv_bytes) == 100);
-    assert!(offset_of!(DenialEvent, comm) == 104);
-    assert!(offset_of!(DenialEvent, ancestors) == 152);
-    assert!(offset_of!(DenialEvent, object_names) == 272);
-    assert!(offset_of!(DenialEvent, argv) == 440);
-    assert!(size_of::<DenialEvent>() == 696 && align_of::<DenialEvent>() == 8);
+    assert!(offset_of!(DenialEvent, decision) == 96);
+    assert!(offset_of!(DenialEvent, argv_bytes) == 104);
+    assert!(offset_of!(DenialEvent, comm) == 108);
+    assert!(offset_of!(DenialEvent, ancestors) == 160);
+    assert!(offset_of!(DenialEvent, object_names) == 280);
+    assert!(offset_of!(DenialEvent, argv) == 448);
+    assert!(size_of::<DenialEvent>() == 704 && align_of::<DenialEvent>() == 8);
 };
 
 // No two flags or grants share a bit.

@@ -12,6 +12,7 @@ mod defaults;
 mod device;
 mod event;
 mod file;
+pub mod glass;
 mod layout;
 mod machine;
 mod mapper;
@@ -49,4 +50,4 @@ pub use words::{Decision, Hook, ObjectKind, Op, Reason};
 
 /// Version of everything in this crate. The loader writes it into the programs and compares it
 /// with the pinned maps of a running guard; a difference means "replace", never "share".
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

@@ -46,6 +46,15 @@ pub const ARGUMENTS: &str = "ARGUMENTS";
 /// Entries of `ARGUMENTS`: three spellings for each free logical volume.
 pub const ARGUMENTS_MAX: u32 = 16_384;
 
+/// `GLASS`: array of [`crate::glass::GlassEntry`], indexed by [`crate::glass::slot`]: the grants that are
+/// open. Controller. Full: no further grant is opened.
+pub const GLASS: &str = "GLASS";
+/// `GLASS_USES`: hash, [`crate::glass::GlassUse`] → 1. The controller puts in what a grant has, the kernel
+/// half takes out what is used. Full: the grant has fewer uses.
+pub const GLASS_USES: &str = "GLASS_USES";
+/// Entries of `GLASS_USES`.
+pub const GLASS_USES_MAX: u32 = crate::glass::GLASS_SLOTS * crate::glass::GLASS_USES;
+
 /// `ARM`: array of `u64`, see [`crate::ArmWord`]. Kernel half alone.
 pub const ARM: &str = "ARM";
 /// `POLICY`: array of one [`crate::Policy`]. Controller alone.
@@ -133,6 +142,8 @@ pub const PINNED: &[&str] = &[
     TOOLS,
     VERBS,
     ARGUMENTS,
+    GLASS,
+    GLASS_USES,
     ARM,
     POLICY,
     COUNTERS,

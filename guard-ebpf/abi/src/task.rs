@@ -116,6 +116,11 @@ pub struct TaskEntry {
     /// When the process (its group leader) was started, ns of CLOCK_BOOTTIME; tells a reused pid.
     /// 0 where not known.
     pub start_boot_ns: u64,
+    /// Number of the grant that the process runs under, 0 where there is none; with
+    /// [`crate::glass::GLASS_PENDING`] before it has executed anything.
+    pub glass: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Key of the `ENGINE_NAMES` map: base name of an executable file, zero-padded.

@@ -97,6 +97,8 @@ words! {
         Record = 3 => "record",
         /// Would have been refused; the configuration allows operations of this class.
         Allowed = 4 => "allowed",
+        /// Would have been refused; a grant was open for it.
+        Granted = 5 => "granted",
     }
 }
 

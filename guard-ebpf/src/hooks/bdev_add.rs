@@ -32,6 +32,18 @@ extern "C" fn bdev_add(ctx: *mut c_void) -> i64 {
         };
         // Full: the device stays unknown.
         let _ = DEVICES.insert(DeviceKey::block(number), entry, 0);
+    } else {
+        let glass = glass_of_disk(device);
+        if glass != 0 {
+            // A partition that is made on the object of a grant is its object too.
+            let entry = DeviceEntry {
+                class: DeviceClass::Unknown as u32,
+                flags: device_flag::INHERITED,
+                glass,
+                ..DeviceEntry::default()
+            };
+            let _ = DEVICES.insert(DeviceKey::block(number), entry, 0);
+        }
     }
     emit::raise(ArmWord::DeviceGen);
     0
@@ -53,4 +65,17 @@ fn begins_free(device: BlockDevice, number: u32) -> bool {
     unsafe { DEVICES.get(DeviceKey::block(disk)) }.is_some_and(|disk| {
         disk.class == DeviceClass::Free as u32 && disk.flags & device_flag::DISK_PROTECTED == 0
     })
+}
+
+/// The grant that the disk of a partition is the object of; 0.
+#[inline(always)]
+fn glass_of_disk(device: BlockDevice) -> u32 {
+    let Some(disk) = device.whole().and_then(BlockDevice::dev) else {
+        return 0;
+    };
+    // SAFETY: the entry is read at once.
+    match unsafe { DEVICES.get(DeviceKey::block(disk)) } {
+        Some(entry) => entry.glass,
+        None => 0,
+    }
 }

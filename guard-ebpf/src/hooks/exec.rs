@@ -13,6 +13,7 @@ use guard_ebpf::grants;
 
 use crate::argv::{self, Found};
 use crate::emit;
+use crate::granted;
 use crate::kernel::{Binprm, File, Task, copy_name};
 use crate::maps::{
     ARGUMENTS, ENGINE_EXES, ENGINE_NAMES, SCRATCH, SCRIPTS, Scratch, TASKS, TOOLS, VERBS, unlisted,
@@ -57,15 +58,15 @@ extern "C" fn exec(ctx: *mut c_void) -> i64 {
         grants &= !tool_grant::GUARD;
     }
     diag!((), "exec: engine {}, grants {:x}", engine, grants);
-    track(task, engine, grants);
+    track(task, engine, grants, granted::after_exec(task.tgid()));
     0
 }
 
 /// Replaces what was known about the process.
 #[inline(always)]
-fn track(task: Task, engine: u32, grants: u32) {
+fn track(task: Task, engine: u32, grants: u32, glass: u32) {
     let pid = task.tgid();
-    if engine == 0 && grants == 0 {
+    if engine == 0 && grants == 0 && glass == 0 {
         // A database's child that executes something else is a database no longer.
         let _ = TASKS.remove(pid);
         return;
@@ -74,6 +75,8 @@ fn track(task: Task, engine: u32, grants: u32) {
         engine,
         grants,
         start_boot_ns: task.start_boot_ns(),
+        glass,
+        reserved: 0,
     };
     let tracked = TASKS.insert(pid, entry, 0).is_ok();
     if !tracked {

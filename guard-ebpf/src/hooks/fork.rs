@@ -6,6 +6,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use guard_abi::{Counter, TaskEntry};
 
 use crate::emit;
+use crate::granted;
 use crate::kernel::Task;
 use crate::maps::TASKS;
 
@@ -27,6 +28,7 @@ extern "C" fn fork(ctx: *mut c_void) -> i64 {
     };
     let entry = TaskEntry {
         start_boot_ns: child.start_boot_ns(),
+        glass: granted::of_child(entry.glass),
         ..*entry
     };
     if TASKS.insert(pid, entry, 0).is_err() {
