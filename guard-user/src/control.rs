@@ -47,6 +47,34 @@ pub enum Request {
         /// The name the operator has typed.
         confirm_host: String,
     },
+    /// Makes a request for an override.
+    OverrideRequest(Ask),
+    /// Opens what a signed request asks for.
+    OverrideApply {
+        /// Its text, as it was issued.
+        request: String,
+        /// Armoured signatures over it.
+        signatures: Vec<String>,
+    },
+    /// Has the client's process run under a grant from the next program on that it executes.
+    OverrideUse {
+        /// Number of the grant.
+        grant: u32,
+        /// What it will execute, for the log.
+        command: Vec<String>,
+    },
+    /// The grants of this boot.
+    OverrideList,
+    /// Closes a grant.
+    OverrideRevoke {
+        /// Its number.
+        grant: u32,
+    },
+    /// Sets a damaged ledger aside and closes all grants.
+    OverrideReset {
+        /// The name the operator has typed.
+        confirm_host: String,
+    },
     /// Releases the host, or forgets a remembered device.
     Release {
         /// The device; the whole host where there is none.
@@ -61,7 +89,14 @@ impl Request {
     pub const fn is_privileged(&self) -> bool {
         matches!(
             self,
-            Self::Mark(_) | Self::Release { .. } | Self::ApplyConfig { .. }
+            Self::Mark(_)
+                | Self::Release { .. }
+                | Self::ApplyConfig { .. }
+                | Self::OverrideRequest(_)
+                | Self::OverrideApply { .. }
+                | Self::OverrideUse { .. }
+                | Self::OverrideRevoke { .. }
+                | Self::OverrideReset { .. }
         )
     }
 }
@@ -90,6 +125,12 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// To [`Request::Check`].
     Check(Vec<Checked>),
+    /// To [`Request::OverrideRequest`].
+    Asked(Asked),
+    /// To [`Request::OverrideApply`].
+    Opened(Box<Grant>),
+    /// To [`Request::OverrideList`].
+    Overrides(Overrides),
     /// It was done; what is so now.
     Done(String),
     /// It was not.
@@ -99,6 +140,94 @@ pub enum Answer {
         /// Why, and what to do next.
         message: String,
     },
+}
+
+/// What an override is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ask {
+    /// The refusal that it is about.
+    pub event: Option<String>,
+    /// What is to be opened.
+    pub target: Target,
+    /// Operation classes.
+    pub ops: Vec<String>,
+    /// Ticket.
+    pub incident: String,
+    /// Why.
+    pub reason: String,
+    /// Life, minutes; as long as this host allows where nothing is said.
+    pub minutes: Option<u32>,
+    /// Commands that may be run.
+    pub uses: u32,
+}
+
+/// What is to be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A block device, or the drive behind a passthrough node.
+    Device {
+        /// True for the number of a character device.
+        is_char: bool,
+        /// dev_t, kernel form.
+        dev: u32,
+        /// Its disk's sequence number, where the caller knows which it must be.
+        diskseq: Option<u64>,
+    },
+    /// The host.
+    Host,
+    /// Nothing.
+    Drill,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The text to be signed.
+    pub text: String,
+    /// What the host has to say beside it, a line each.
+    pub remarks: Vec<String>,
+}
+
+/// The grants of this boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides {
+    /// Each with what has become of it.
+    pub grants: Vec<Grant>,
+    /// Requests that were made and not applied.
+    pub waiting: usize,
+    /// What keeps this host from opening anything, or some people from signing.
+    pub problems: Vec<String>,
+}
+
+/// A grant with what has become of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// `G-19`.
+    pub id: String,
+    /// Operation classes that it opens.
+    pub opens: Vec<String>,
+    /// What it opens them on.
+    pub object: String,
+    /// What lay on that when it was asked for.
+    pub carries: String,
+    /// Ticket.
+    pub incident: String,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub requester: String,
+    /// Who signed.
+    pub signers: Vec<String>,
+    /// Commands that may be run.
+    pub uses: u32,
+    /// Commands that were run.
+    pub used: u32,
+    /// Seconds until it ends.
+    pub seconds_left: u64,
+    /// Why it opens nothing any more; null while it does.
+    pub closed: Option<String>,
 }
 
 /// How well the host is protected.

@@ -172,6 +172,7 @@ mod tests {
             command: None,
             act: None,
             open: None,
+            grant: None,
             count: 1,
             key: EventKey(1, 2, 3),
             repeats: Vec::new(),

@@ -14,14 +14,18 @@ pub struct Session {
     pub tty: Option<String>,
 }
 
-/// Those of this process.
-pub fn of_this_process() -> Session {
-    let id = fs::read_to_string("/proc/self/sessionid")
+/// Audit session id of a process; `None` without a login session.
+pub fn id_of(pid: u32) -> Option<u32> {
+    fs::read_to_string(format!("/proc/{pid}/sessionid"))
         .ok()
         .and_then(|text| text.trim().parse().ok())
-        .filter(|id| *id != u32::MAX);
+        .filter(|id| *id != u32::MAX)
+}
+
+/// Those of this process.
+pub fn of_this_process() -> Session {
     Session {
-        id,
+        id: id_of(std::process::id()),
         tty: fs::read_to_string("/proc/self/stat")
             .ok()
             .as_deref()

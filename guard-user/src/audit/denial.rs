@@ -12,7 +12,7 @@ pub struct EventKey(pub u64, pub u32, pub u32);
 /// An operation that was refused, would have been refused, or is worth a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Denial {
-    /// `deny`, `would-deny`, `record` or `allowed`.
+    /// `deny`, `would-deny`, `record`, `allowed` or `granted`.
     pub decision: String,
     /// Reason code.
     pub reason: String,
@@ -33,6 +33,9 @@ pub struct Denial {
     pub act: Option<String>,
     /// Open flags in words (`O_WRONLY|O_EXCL`); null for a command.
     pub open: Option<String>,
+    /// The grant that let it through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantUsed>,
     /// Operations that this record stands for.
     pub count: u64,
     /// The kernel's name of the first of them.
@@ -47,6 +50,17 @@ impl Denial {
     pub fn keys(&self) -> impl Iterator<Item = EventKey> + '_ {
         std::iter::once(self.key).chain(self.repeats.iter().copied())
     }
+}
+
+/// A grant that let something through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantUsed {
+    /// `G-19`.
+    pub id: String,
+    /// Fingerprints of the keys that signed it.
+    pub signers: Vec<String>,
+    /// Ticket of the incident; null where the grant is not known any more.
+    pub incident: Option<String>,
 }
 
 /// A device, a file, or the system itself.

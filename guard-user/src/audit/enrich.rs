@@ -13,7 +13,9 @@ use guard_abi::{
     ObjectKind, Op, Reason, dev,
 };
 
-use super::denial::{Ancestor, Command, Database, Denial, EventKey, NO_LOGIN, Object, Process};
+use super::denial::{
+    Ancestor, Command, Database, Denial, EventKey, GrantUsed, NO_LOGIN, Object, Process,
+};
 use super::{names, time};
 
 /// The number that stands for "no login session" (include/linux/uidgid.h `INVALID_UID`,
@@ -65,7 +67,13 @@ pub fn same_act(one: &DenialEvent, other: &DenialEvent) -> bool {
                 event.device_class,
                 event.device_flags,
             ),
-            (event.op, event.decision, event.reason, event.hook),
+            (
+                event.op,
+                event.decision,
+                event.reason,
+                event.hook,
+                event.grant,
+            ),
             (event.cmd, event.open_flags, event.has_opcode, event.opcode),
             (event.object_fs, event.object_ino, event.object_names),
             event.argv,
@@ -106,6 +114,11 @@ pub fn denial(
             opcode: (event.has_opcode != 0).then_some(event.opcode),
         }),
         open,
+        grant: (event.grant != 0).then(|| GrantUsed {
+            id: format!("G-{}", event.grant),
+            signers: Vec::new(),
+            incident: None,
+        }),
         count: 1,
         key: key(event),
         repeats: Vec::new(),

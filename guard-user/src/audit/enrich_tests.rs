@@ -37,6 +37,8 @@ pub(crate) fn event() -> DenialEvent {
         auid: UNSET,
         session: UNSET,
         tty: dev::make(136, 3),
+        grant: 0,
+        reserved: 0,
         decision: 1,
         reason: 1,
         hook: 1,

@@ -33,6 +33,7 @@ fn denial(boot_ns: u64, repeats: u64) -> Body {
         command: None,
         act: None,
         open: Some("O_WRONLY".into()),
+        grant: None,
         count: repeats.len() as u64 + 1,
         key: EventKey(boot_ns, 0, 7),
         repeats,

@@ -6,7 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-pub use super::denial::{Ancestor, Command, Database, Denial, EventKey, Object, Process};
+pub use super::denial::{
+    Ancestor, Command, Database, Denial, EventKey, GrantUsed, Object, Process,
+};
 
 /// Version of the record format.
 pub const SCHEMA: u32 = 1;
@@ -74,6 +76,8 @@ pub enum Body {
     Descriptor(Descriptor),
     /// The kernel half was taken out, or that was refused.
     Unload(Unload),
+    /// The glass: asked, opened, used, closed, or refused.
+    Override(Box<Override>),
 }
 
 /// From one word to another.
@@ -243,6 +247,73 @@ pub struct Unload {
     pub by: Actor,
     /// Why it was refused; null where it was done.
     pub refused: Option<String>,
+}
+
+/// A step in the life of an override, or one that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// `requested`, `opened`, `drilled`, `used`, `closed`.
+    pub step: String,
+    /// Who; null where the time did it.
+    pub by: Option<Actor>,
+    /// Why it was refused; null where it was done.
+    pub refused: Option<RefusedOverride>,
+    /// `G-19`; null before there is one.
+    pub grant: Option<String>,
+    /// Names the request.
+    pub nonce: Option<String>,
+    /// The refusal that it was about.
+    pub event: Option<String>,
+    /// Operation classes.
+    pub opens: Vec<String>,
+    /// What they are opened on.
+    pub object: Option<String>,
+    /// What lay on it.
+    pub carries: Option<String>,
+    /// Who asked.
+    pub requester: Option<String>,
+    /// Ticket.
+    pub incident: Option<String>,
+    /// Why it was asked for.
+    pub reason: Option<String>,
+    /// Life, minutes.
+    pub minutes: Option<u32>,
+    /// Commands that may be run.
+    pub uses: Option<u32>,
+    /// People who must sign.
+    pub signers_needed: Option<u32>,
+    /// Who signed.
+    pub signers: Vec<OverrideSigner>,
+    /// Process that runs under it.
+    pub pid: Option<u32>,
+    /// What it executes.
+    pub argv: Vec<String>,
+    /// Why it was closed.
+    pub why: Option<String>,
+}
+
+/// Why a step was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedOverride {
+    /// A word for programs: `other-host`, `expired`, `unknown-key`, ….
+    pub code: String,
+    /// In words.
+    pub why: String,
+}
+
+/// Who signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideSigner {
+    /// The principal.
+    pub person: String,
+    /// Fingerprint of the key.
+    pub key: String,
+    /// Fingerprint of the authority that vouches for it.
+    pub authority: Option<String>,
+    /// The key is in hardware.
+    pub hardware: bool,
+    /// The key lies sealed for emergencies.
+    pub emergency: bool,
 }
 
 /// A device that is held open for writing from before that would have been refused.

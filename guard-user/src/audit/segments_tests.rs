@@ -17,6 +17,7 @@ fn line(seq: u64, at: u64, denial: bool) -> String {
             command: None,
             act: None,
             open: None,
+            grant: None,
             count: 1,
             key: EventKey(seq, 0, 0),
             repeats: Vec::new(),

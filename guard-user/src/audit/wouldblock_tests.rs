@@ -50,6 +50,7 @@ pub(crate) fn denial(decision: &str, exe: &str, device: &str) -> Denial {
         command: None,
         act: None,
         open: None,
+        grant: None,
         count: 1,
         key: EventKey(1, 2, 3),
         repeats: Vec::new(),

@@ -11,7 +11,8 @@ use super::{Output, text};
 use crate::audit::log_path;
 use crate::audit::names::printable;
 use crate::audit::record::{
-    Body, Change, CriticalProcess, Denial, Descriptor, Mark, ModeChange, Record, Release, Start,
+    Body, Change, CriticalProcess, Denial, Descriptor, Mark, ModeChange, Override, Record, Release,
+    Start,
 };
 use crate::audit::tail::{Follower, last_lines};
 use crate::config::describe;
@@ -164,6 +165,7 @@ fn sentence(record: &Record) -> String {
             };
             ("unload", format!("{text}, by {}", unload.by.login))
         }
+        Body::Override(step) => ("override", overridden(step)),
     };
     format!("{when}  {label:<9}  {}", printable(&text))
 }
@@ -221,11 +223,48 @@ fn released(release: &Release) -> String {
     text
 }
 
+fn overridden(step: &Override) -> String {
+    let none = || "-".to_owned();
+    let mut text = step.step.clone();
+    if let Some(grant) = &step.grant {
+        text = format!("{grant} {text}");
+    }
+    if !step.argv.is_empty() {
+        text = format!("{text}: {}", text::command_line(&step.argv));
+    }
+    if let Some(object) = &step.object {
+        let opens = if step.opens.is_empty() {
+            "nothing".to_owned()
+        } else {
+            step.opens.join(" ")
+        };
+        text = format!("{text} ({opens} on {object})");
+    }
+    if let Some(why) = &step.why {
+        text = format!("{text}: {why}");
+    }
+    let people: Vec<&str> = step.signers.iter().map(|one| one.person.as_str()).collect();
+    if !people.is_empty() {
+        text = format!("{text}, signed by {}", people.join(", "));
+    }
+    if step.signers.iter().any(|one| one.emergency) {
+        text = format!("{text} (EMERGENCY KEY)");
+    }
+    let incident = step.incident.clone().unwrap_or_else(none);
+    let by = step.by.as_ref().map_or_else(none, |by| by.login.clone());
+    text = format!("{text}, {incident}, by {by}");
+    match &step.refused {
+        Some(refused) => format!("{text}, REFUSED ({}): {}", refused.code, refused.why),
+        None => text,
+    }
+}
+
 fn refusal(record: &Record, denial: &Denial) -> String {
     let word = match denial.decision.as_str() {
         "deny" => "refused",
         "would-deny" => "observed",
         "allowed" => "allowed",
+        "granted" => "granted",
         _ => "noted",
     };
     let times = if denial.count > 1 {

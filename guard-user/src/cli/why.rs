@@ -34,6 +34,19 @@ pub fn run(args: &Args) -> Result<Output, Failure> {
     Ok(Output::ok(format!("{note}{}", explain(&record, denial))))
 }
 
+/// The refusal with this id, and the id as it is written.
+pub(super) fn refusal(id: &str) -> Result<(String, Denial), Failure> {
+    let record = by_id(id)?;
+    let event = record.event.clone().unwrap_or_default();
+    match record.body {
+        Body::Denial(denial) if is_refusal(&denial) => Ok((event, *denial)),
+        _ => Err(Failure::new(
+            Exit::NO_INPUT,
+            format!("{event} is no refusal; the last ones: dbguard audit tail"),
+        )),
+    }
+}
+
 fn by_id(id: &str) -> Result<Record, Failure> {
     let seq = event_id::decode(id).map_err(|error| Failure::new(Exit::USAGE, error.to_string()))?;
     let id = event_id::encode(seq);
@@ -176,6 +189,10 @@ fn what(record: &Record, denial: &Denial) -> String {
             "was let through (the configuration allows {}), and noted",
             denial.op
         ),
+        "granted" => {
+            let grant = denial.grant.as_ref().map_or("a grant", |grant| &grant.id);
+            format!("was let through under {grant}")
+        }
         _ => "was let through and noted".to_owned(),
     };
     let how = match (&denial.command, &denial.open) {
@@ -295,6 +312,7 @@ fn background(record: &Record, denial: &Denial) -> String {
     let op = &denial.op;
     match (denial.decision.as_str(), record.state.as_str()) {
         ("allowed", _) => format!("{here}, but the configuration allows {op} on it."),
+        ("granted", _) => format!("{here}. People who may have signed this one act."),
         ("would-deny", _) => {
             format!("{here}. dbguard watches {op} on it and refuses it once it is enforced.")
         }
@@ -346,6 +364,12 @@ fn next_steps(record: &Record, denial: &Denial) -> Vec<String> {
         "Is the data really to go? Stop the database first, then: dbguard release --confirm-host NAME (this host's name, {})",
         printable(&record.host)
     ));
+    if denial.decision == "deny" && denial.op != "guard" {
+        steps.push(format!(
+            "Must it be done, now? dbguard override request {} --incident TICKET --reason \"WHY\" > r.txt",
+            record.event.as_deref().unwrap_or("EVENT")
+        ));
+    }
     steps
 }
 

@@ -26,6 +26,7 @@ fn denial() -> Denial {
         command: None,
         act: None,
         open: Some("O_RDWR|O_EXCL".into()),
+        grant: None,
         count: 2,
         key: EventKey(1, 2, 3),
         repeats: vec![EventKey(2, 2, 3)],
@@ -62,7 +63,8 @@ fn a_person_can_read_it() {
          \x20 now   Nothing was changed.\n\
          \x20       Did you mean another host? This is db7.\n\
          \x20       Did you mean another device? `dbguard devices` shows which are free.\n\
-         \x20       Is the data really to go? Stop the database first, then: dbguard release --confirm-host NAME (this host's name, db7)\n"
+         \x20       Is the data really to go? Stop the database first, then: dbguard release --confirm-host NAME (this host's name, db7)\n\
+         \x20       Must it be done, now? dbguard override request E-7K2Q --incident TICKET --reason \"WHY\" > r.txt\n"
     );
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::Deserializer;
 
 use super::{ExtraTool, Mappings};
+use crate::grant::settings::Settings as Override;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +23,8 @@ pub(super) struct File {
     pub(super) data_directories: Option<Vec<PathBuf>>,
     pub(super) mappings: Option<Mappings>,
     pub(super) self_test_minutes: Option<u32>,
+    #[serde(rename = "override")]
+    pub(super) overrides: Option<Override>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -19,6 +19,10 @@ use guard_abi::{Handling, Mode, Op};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::grant::request::{MAX_SIGNERS, MINUTES};
+use crate::grant::settings::Settings as Override;
+use crate::host::ROLES;
+use crate::state::HostState;
 use file::{File, ModeWord};
 pub use modes::{Modes, describe};
 use show::{list, ops_list, path_list, quote, tool_list};
@@ -46,6 +50,8 @@ pub struct Config {
     pub mappings: Mappings,
     /// Minutes between two attacks on the canary when nothing else wakes the controller; 0 for none.
     pub self_test_minutes: u32,
+    /// Who may break the glass, and how; the last file that says something about it says all of it.
+    pub overrides: Override,
     /// Where each setting came from, in the order it was read.
     pub origins: Vec<Origin>,
 }
@@ -64,6 +70,7 @@ impl Default for Config {
             data_directories: Vec::new(),
             mappings: Mappings::Stop,
             self_test_minutes: 10,
+            overrides: Override::default(),
             origins: Vec::new(),
         }
     }
@@ -264,6 +271,7 @@ impl Config {
             data_directories,
             mappings,
             self_test_minutes,
+            overrides,
         } = parsed;
         if let Some(mode) = mode {
             self.mode = match mode {
@@ -325,6 +333,11 @@ impl Config {
         if let Some(minutes) = self_test_minutes {
             self.came_from(file, "self_test_minutes", minutes.to_string());
             self.self_test_minutes = minutes;
+        }
+        if let Some(overrides) = overrides {
+            check_override(file, text, &overrides)?;
+            self.came_from(file, "override", show::override_list(&overrides).join(", "));
+            self.overrides = overrides;
         }
         Ok(())
     }
@@ -428,6 +441,50 @@ fn check_name(file: &Path, text: &str, name: &str) -> Result<(), ConfigError> {
         next: "shorten it to what `ps -o comm` shows, or name the path in engines.executables"
             .to_owned(),
     })
+}
+
+fn check_override(file: &Path, text: &str, overrides: &Override) -> Result<(), ConfigError> {
+    let wrong = |key: &str, value: &str, what: String, next: &str| {
+        Err(ConfigError::Understand {
+            file: file.to_owned(),
+            line: line_with(text, value),
+            key: format!("key 'override.{key}': "),
+            what,
+            next: next.to_owned(),
+        })
+    };
+    if !MINUTES.contains(&overrides.max_minutes) {
+        let (least, most) = MINUTES.into_inner();
+        let what = format!(
+            "{} is not between {least} and {most}",
+            overrides.max_minutes
+        );
+        return wrong("max_minutes", "max_minutes", what, "correct it");
+    }
+    for rule in &overrides.rules {
+        if !(1..=MAX_SIGNERS).contains(&rule.signers) {
+            let what = format!("{} is not between 1 and {MAX_SIGNERS}", rule.signers);
+            return wrong("rules", "signers", what, "correct signers");
+        }
+        let states = [HostState::Idle, HostState::Armed, HostState::Held];
+        let is_op = |word: &&String| Op::parse(word).is_some();
+        let is_state = |word: &&String| states.iter().any(|state| state.as_str() == *word);
+        let is_role = |word: &&String| ROLES.contains(&word.as_str());
+        let unknown = None
+            .or_else(|| rule.ops.iter().find(|word| !is_op(word)))
+            .or_else(|| rule.states.iter().find(|word| !is_state(word)))
+            .or_else(|| rule.roles.iter().find(|word| !is_role(word)));
+        if let Some(word) = unknown {
+            let what = format!("'{word}' is no operation class, host state or role");
+            return wrong(
+                "rules",
+                word,
+                what,
+                "a rule with it would never hold: correct it",
+            );
+        }
+    }
+    Ok(())
 }
 
 fn check_path(file: &Path, text: &str, key: &str, path: &Path) -> Result<(), ConfigError> {

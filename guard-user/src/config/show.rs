@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use guard_abi::{Handling, Op};
 
 use super::{Config, ExtraTool};
+use crate::grant::settings::Settings;
 
 /// The whole as one TOML file.
 impl fmt::Display for Config {
@@ -33,12 +34,25 @@ impl fmt::Display for Config {
         writeln!(f, "\n[engines]\nnames = {}", list(&self.engine_names))?;
         writeln!(f, "executables = {}", path_list(&self.engine_executables))?;
         writeln!(f, "\n[tools]\ndisabled = {}", list(&self.tools_disabled))?;
-        writeln!(f, "extra = {}", tool_list(&self.tools))
+        writeln!(f, "extra = {}", tool_list(&self.tools))?;
+        let overrides = override_list(&self.overrides);
+        writeln!(f, "\n[override]\n{}", overrides.join("\n"))
     }
 }
 
 pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+/// What is said about overrides, one key a line.
+pub(super) fn override_list(overrides: &Settings) -> Vec<String> {
+    // A value made of strings, numbers and lists of them is a table.
+    let Ok(toml::Value::Table(table)) = toml::Value::try_from(overrides) else {
+        return Vec::new();
+    };
+    let keys = table.iter();
+    keys.map(|(key, value)| format!("{key} = {value}"))
+        .collect()
 }
 
 pub(super) fn ops_list(ops: &BTreeMap<Op, Handling>) -> String {

@@ -60,6 +60,7 @@ impl Config {
                 found.push(format!("tools.extra has {}", tool.path.display()));
             }
         }
+        found.extend(self.overrides.weaker_than(&before.overrides));
         found
     }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -35,6 +35,7 @@ struct Sources {
     growth: (AsyncFd<OwnedFd>, Growth),
     data: (AsyncFd<OwnedFd>, Growth),
     asked: mpsc::Receiver<Asked>,
+    ended: mpsc::Receiver<u32>,
     terminate: Signal,
     interrupt: Signal,
     reload: Signal,
@@ -50,6 +51,7 @@ enum Wake {
     Growth,
     Data,
     Asked(Box<Asked>),
+    CommandEnded(u32),
     Terminate(&'static str),
     Reload,
     Due,
@@ -118,7 +120,7 @@ fn reloading() -> String {
     )
 }
 
-fn open(daemon: &Daemon) -> io::Result<Sources> {
+fn open(daemon: &mut Daemon) -> io::Result<Sources> {
     let mut announced = Announcements::new(&daemon.roots);
     announced.listen()?;
     let uevents = Uevents::open()?;
@@ -135,6 +137,7 @@ fn open(daemon: &Daemon) -> io::Result<Sources> {
         growth: (wait_for(&growth, Interest::READABLE)?, growth),
         data: (wait_for(&data, Interest::READABLE)?, data),
         asked: socket::listen()?,
+        ended: daemon.hear_of_ends(),
         terminate: signal(SignalKind::terminate())?,
         interrupt: signal(SignalKind::interrupt())?,
         reload: signal(SignalKind::hangup())?,
@@ -173,6 +176,7 @@ impl Sources {
             () = until(watchdog) => Wake::Watchdog,
             () = until(due) => Wake::Due,
             Some(asked) = self.asked.recv() => Wake::Asked(Box::new(asked)),
+            Some(number) = self.ended.recv() => Wake::CommandEnded(number),
             // Not at once: the tasks that hear of mounts and clients must have their turn.
             () = tokio::task::yield_now(), if more_denials => Wake::Denials,
             ready = readable(&self.denials) => ready.map(|()| Wake::Denials)?,
@@ -245,6 +249,7 @@ impl Daemon {
                 // The client may have gone; what it asked for is done.
                 let _ = answer.send(self.answer(&request, client));
             }
+            Wake::CommandEnded(number) => self.command_ended(number),
             Wake::Due => self.do_what_is_due(),
             Wake::Terminate(_) | Wake::Reload | Wake::Watchdog => {}
         }
@@ -281,6 +286,9 @@ impl Daemon {
         }
         if passed(&mut self.due.data, now) {
             self.look_for_new_data();
+        }
+        if passed(&mut self.due.overrides, now) {
+            self.close_expired();
         }
         let retry = passed(&mut self.due.retry, now);
         if retry {

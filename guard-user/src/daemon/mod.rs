@@ -23,6 +23,7 @@ mod life;
 mod lock;
 mod object;
 mod orders;
+mod overrides;
 mod pace;
 mod proof;
 mod recorder;
@@ -149,6 +150,7 @@ struct Daemon {
     data_watch: life::DataWatch,
     notifier: Notifier,
     descriptors: descriptors::Descriptors,
+    overrides: overrides::Overrides,
     self_test: Option<(Instant, SelfTest)>,
     /// What is to be done later without anything happening; `None` in a quiet time.
     due: Due,
@@ -177,6 +179,8 @@ struct Due {
     inspect: Vec<Instant>,
     /// What running servers use is looked at again.
     data: Option<Instant>,
+    /// The next grant comes to its end.
+    overrides: Option<Instant>,
 }
 
 impl Due {
@@ -191,6 +195,7 @@ impl Due {
             self.prove,
             self.places,
             self.data,
+            self.overrides,
         ]
         .into_iter()
         .flatten()

@@ -86,6 +86,7 @@ impl Daemon {
         let event = group[0];
         let object = self.object_of(event);
         let mut denial = enrich::denial(&self.sources, event, object, databases.to_vec());
+        self.add_grant(&mut denial);
         denial.count = group.len() as u64;
         denial.repeats = group[1..].iter().map(|event| enrich::key(event)).collect();
         Draft {

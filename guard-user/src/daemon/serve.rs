@@ -47,6 +47,30 @@ impl Daemon {
                 let by = actor::of_client(&self.sources, client.pid, client.uid);
                 self.apply_config(confirm_host, by)
             }
+            Request::OverrideRequest(ask) => {
+                let by = actor::of_client(&self.sources, client.pid, client.uid);
+                self.override_request(ask, by)
+            }
+            Request::OverrideApply {
+                request,
+                signatures,
+            } => {
+                let by = actor::of_client(&self.sources, client.pid, client.uid);
+                self.override_apply(request, signatures, by)
+            }
+            Request::OverrideUse { grant, command } => {
+                let by = actor::of_client(&self.sources, client.pid, client.uid);
+                self.override_use(*grant, command, by)
+            }
+            Request::OverrideReset { confirm_host } => {
+                let by = actor::of_client(&self.sources, client.pid, client.uid);
+                self.override_reset(confirm_host, by)
+            }
+            Request::OverrideList => self.override_list(),
+            Request::OverrideRevoke { grant } => {
+                let by = actor::of_client(&self.sources, client.pid, client.uid);
+                self.override_revoke(*grant, by)
+            }
             Request::Release {
                 device,
                 confirm_host,

@@ -95,6 +95,7 @@ impl Daemon {
     }
 
     fn accept(&mut self, config: Config, by: Option<Actor>) {
+        let is_confirmed = by.is_some();
         let before = std::mem::replace(&mut self.config, config);
         let files: Vec<_> = self
             .config
@@ -110,6 +111,9 @@ impl Daemon {
             by,
         }));
         self.keep_accepted();
+        if is_confirmed {
+            self.keep_accepted_signers();
+        }
         self.apply_modes(&before.modes());
         self.prove_later();
         self.build_tables();

@@ -113,6 +113,8 @@ pub fn bring_up(config: Config) -> Result<Daemon, End> {
         daemon.set_health("state-lost", state_lost);
         daemon.save_state();
     }
+    daemon.accept_first_signers();
+    daemon.take_over_grants();
     daemon.set_executables();
     match daemon.track_running() {
         Ok(found) if found > 0 => log(INFO, &format!("{found} database processes ran already")),
@@ -302,6 +304,7 @@ fn build(
         data_watch: super::life::DataWatch::default(),
         watch_paths: Vec::new(),
         descriptors: super::descriptors::Descriptors::default(),
+        overrides: super::overrides::Overrides::new(&session::boot_id()),
         self_test: None,
         due: Due::default(),
     };

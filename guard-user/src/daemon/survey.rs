@@ -181,11 +181,12 @@ impl Daemon {
                 ..policy
             })?;
         }
-        let wanted: Vec<(DeviceKey, DeviceEntry)> = classification
+        let mut wanted: Vec<(DeviceKey, DeviceEntry)> = classification
             .devices
             .iter()
             .map(|device| (device.key, device.entry))
             .collect();
+        self.lay_grants_over(&mut wanted);
         let report = self.guard.sync_devices(&wanted)?;
         let closed = report.were_free > 0;
         let no_room = (report.no_room > 0).then(|| {
@@ -410,6 +411,7 @@ impl Daemon {
                 engine: 0,
                 grants: tool.grants,
                 start_boot_ns: tool.start_boot_ns,
+                ..TaskEntry::default()
             };
             self.guard.track_task(tool.pid, entry)?;
             // One that has ended meanwhile must not leave its grants to the next of its number.

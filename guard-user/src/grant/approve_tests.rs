@@ -15,7 +15,7 @@ fn host() -> Host {
 fn device() -> Device {
     match example().object {
         Object::Device(device) => device,
-        Object::Host => unreachable!("the example is about a device"),
+        other => unreachable!("the example is about a device, not {other:?}"),
     }
 }
 
@@ -116,7 +116,11 @@ fn the_broadcast_case_says_which_host_it_is() {
 }
 
 fn signer<'a>(person: &'a str, key: &'a str) -> Signer<'a> {
-    Signer { person, key }
+    Signer {
+        person,
+        key,
+        is_for_emergencies: false,
+    }
 }
 
 #[test]

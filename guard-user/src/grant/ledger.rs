@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::approve::Issued;
 use super::request::{NONCE_BYTES, hex};
+use super::wire::sha256;
 
 /// Where it is kept.
 pub const LEDGER_PATH: &str = "/var/lib/dbguard/ledger";
@@ -36,7 +36,7 @@ const MAX_BYTES: u64 = 16 << 20;
 pub enum LedgerError {
     /// It is damaged.
     #[error(
-        "{path} is damaged ({what}): no override is opened until it is moved away, which closes all that are open"
+        "{path} is damaged ({what}): no override is opened until a person has it set aside: dbguard override reset --confirm-host NAME"
     )]
     Corrupt {
         /// The file.
@@ -187,6 +187,11 @@ impl Book {
         &self.grants
     }
 
+    /// Requests that were issued and not used.
+    pub fn waiting(&self) -> usize {
+        self.issued.len() - self.grants.len()
+    }
+
     /// Number of the next grant.
     pub const fn next_grant(&self) -> u32 {
         self.last_grant.saturating_add(1)
@@ -244,6 +249,27 @@ impl Ledger {
         if ledger.book.boot_id != boot_id {
             ledger.begin(boot_id).map_err(io)?;
         }
+        Ok(ledger)
+    }
+
+    /// A new ledger in the place of one that is damaged, which is kept under another name. Nothing of it
+    /// counts any more but the numbers of its grants, as far as they can be made out: none is given
+    /// twice.
+    pub fn begin_anew(path: &Path, boot_id: &str) -> Result<Self, LedgerError> {
+        let io = |source| LedgerError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            read => read.unwrap_or_default(),
+        };
+        if !bytes.is_empty() {
+            fs::rename(path, path.with_extension("damaged")).map_err(io)?;
+        }
+        let mut ledger = Self::open(path, boot_id)?;
+        ledger.book.last_grant = highest_number(&String::from_utf8_lossy(&bytes));
+        ledger.begin(boot_id).map_err(io)?;
         Ok(ledger)
     }
 
@@ -319,13 +345,25 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// The highest number of a grant that stands anywhere in a text.
+fn highest_number(text: &str) -> u32 {
+    let numbers = text.match_indices("grant\":").filter_map(|(at, found)| {
+        let rest = &text[at + found.len()..];
+        let digits = rest
+            .find(|letter: char| !letter.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..digits].parse().ok()
+    });
+    numbers.max().unwrap_or(0)
+}
+
 fn line(entry: &Entry) -> io::Result<String> {
     let text = serde_json::to_string(entry)?;
     Ok(format!("{} {text}\n", sum(&text)))
 }
 
 fn sum(text: &str) -> String {
-    let mut sum = hex(&Sha256::digest(text));
+    let mut sum = hex(&sha256(text.as_bytes()));
     sum.truncate(SUM);
     sum
 }

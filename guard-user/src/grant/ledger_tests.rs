@@ -144,3 +144,28 @@ fn damage_anywhere_else_opens_nothing() {
         Err(LedgerError::Corrupt { .. })
     ));
 }
+
+#[test]
+fn after_damage_no_number_is_given_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    assert_eq!(
+        highest_number("{\"last_grant\":7,\"grant\":12}\nxx\"grant\":3"),
+        12
+    );
+    assert_eq!(highest_number("\"grant\":99999999999 \"grant\":"), 0);
+    fs::write(
+        &path,
+        "dbguard-ledger 1\nnonsense {\"kind\":\"used\",\"grant\":41}\n",
+    )
+    .unwrap();
+    assert!(matches!(
+        Ledger::open(&path, "b"),
+        Err(LedgerError::Corrupt { .. })
+    ));
+    let anew = Ledger::begin_anew(&path, "b").unwrap();
+    assert_eq!(anew.book().next_grant(), 42);
+    drop(anew);
+    assert_eq!(Ledger::open(&path, "b").unwrap().book().next_grant(), 42);
+    assert!(path.with_extension("damaged").exists());
+}

@@ -22,6 +22,8 @@ pub const NONCE_BYTES: usize = 16;
 pub const MINUTES: std::ops::RangeInclusive<u32> = 1..=480;
 /// Most uses of one grant.
 pub const MAX_USES: u32 = 8;
+/// Most people that sign one.
+pub const MAX_SIGNERS: u32 = 16;
 
 /// What is asked for. Text in these fields has no control characters ([`Request::render`] sees to it).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct Request {
     pub requester: String,
     /// Login user id of who asks, or `none`.
     pub requester_id: String,
-    /// What is to be done, in the order of [`Op::ALL`].
+    /// What is to be done, in the order of [`Op::ALL`]; nothing in a drill, and only there.
     pub ops: Vec<Op>,
     /// What it is to be done to.
     pub object: Object,
@@ -75,6 +77,8 @@ pub enum Object {
     Device(Device),
     /// The host: what it boots from, the running kernel, its BMC.
     Host,
+    /// Nothing: the chain is exercised.
+    Drill,
 }
 
 /// A device by everything that tells it from others.
@@ -147,6 +151,7 @@ impl Request {
         };
         let (object, device) = match &self.object {
             Object::Host => ("host", None),
+            Object::Drill => ("drill", None),
             Object::Device(device) => ("device", Some(device)),
         };
         line("host", &self.host);
@@ -156,8 +161,7 @@ impl Request {
         line("event", &self.event);
         line("requester", &self.requester);
         line("requester-id", &self.requester_id);
-        let ops: Vec<&str> = self.ops.iter().map(|op| op.as_str()).collect();
-        line("opens", &ops.join(" "));
+        line("opens", &ops_text(&self.ops));
         line("object", object);
         if let Some(device) = device {
             line("device", &device.name);
@@ -192,7 +196,7 @@ impl Request {
             event: lines.text("event")?,
             requester: lines.text("requester")?,
             requester_id: lines.text("requester-id")?,
-            ops: lines.value("opens", ops_of)?,
+            ops: lines.ops()?,
             object: lines.object()?,
             carries: lines.text("carries")?,
             state: lines.text("state")?,
@@ -207,7 +211,7 @@ impl Request {
             incident: lines.text("incident")?,
             reason: lines.text("reason")?,
             policy: lines.text("policy")?,
-            signers: lines.number("signers", 1..=16)? as u32,
+            signers: lines.number("signers", 1..=u64::from(MAX_SIGNERS))? as u32,
         };
         if !lines.rest.is_empty() {
             return Err(ParseError::Trailing);
@@ -263,6 +267,7 @@ const fn is_plain(letter: char) -> bool {
 struct Lines<'a> {
     rest: &'a str,
     at: usize,
+    opens_nothing: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -284,7 +289,11 @@ impl<'a> Lines<'a> {
             .strip_prefix(FORMAT)
             .and_then(|rest| rest.strip_prefix('\n'))
             .ok_or(ParseError::Format)?;
-        Ok(Self { rest, at: 1 })
+        Ok(Self {
+            rest,
+            at: 1,
+            opens_nothing: false,
+        })
     }
 
     /// The value of the next line, which must be this field's.
@@ -340,14 +349,22 @@ impl<'a> Lines<'a> {
         })
     }
 
+    fn ops(&mut self) -> Result<Vec<Op>, ParseError> {
+        let ops = self.value("opens", ops_of)?;
+        self.opens_nothing = ops.is_empty();
+        Ok(ops)
+    }
+
     fn object(&mut self) -> Result<Object, ParseError> {
-        let kind = self.value("object", |text| match text {
-            "host" => Some(false),
-            "device" => Some(true),
+        let is_drill = self.opens_nothing;
+        let other = self.value("object", |text| match text {
+            "drill" if is_drill => Some(Some(Object::Drill)),
+            "host" if !is_drill => Some(Some(Object::Host)),
+            "device" if !is_drill => Some(None),
             _ => None,
         })?;
-        if !kind {
-            return Ok(Object::Host);
+        if let Some(object) = other {
+            return Ok(object);
         }
         Ok(Object::Device(Device {
             name: self.text("device")?,
@@ -372,8 +389,23 @@ fn nonce_of(text: &str) -> Option<[u8; NONCE_BYTES]> {
     (hex(&nonce) == text).then_some(nonce)
 }
 
+/// What a drill opens.
+const NOTHING: &str = "nothing";
+
+/// Operation classes in words.
+pub fn ops_text(ops: &[Op]) -> String {
+    let words: Vec<&str> = ops.iter().map(|op| op.as_str()).collect();
+    match words.as_slice() {
+        [] => NOTHING.to_owned(),
+        words => words.join(" "),
+    }
+}
+
 /// In the order of [`Op::ALL`], each once.
 fn ops_of(text: &str) -> Option<Vec<Op>> {
+    if text == NOTHING {
+        return Some(Vec::new());
+    }
     let ops: Vec<Op> = text.split(' ').map(Op::parse).collect::<Option<_>>()?;
     ops.is_sorted_by(|one, other| one < other).then_some(ops)
 }

@@ -42,11 +42,30 @@ fn what_is_rendered_is_parsed() {
         ops: vec![Op::Kexec],
         ..example()
     };
-    for request in [device, host] {
+    let drill = Request {
+        object: Object::Drill,
+        ops: Vec::new(),
+        ..example()
+    };
+    for request in [device, host, drill] {
         let text = request.render();
         assert!(text.len() < 2048, "{text}");
         assert_eq!(Request::parse(text.as_bytes()), Ok(request));
     }
+}
+
+#[test]
+fn a_drill_opens_nothing_and_nothing_else_does() {
+    let drill = Request {
+        object: Object::Drill,
+        ..example()
+    };
+    assert!(Request::parse(drill.render().as_bytes()).is_err());
+    let nothing = Request {
+        ops: Vec::new(),
+        ..example()
+    };
+    assert!(Request::parse(nothing.render().as_bytes()).is_err());
 }
 
 #[test]

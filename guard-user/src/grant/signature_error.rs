@@ -261,3 +261,45 @@ pub enum SignatureError {
         application: String,
     },
 }
+
+impl SignatureError {
+    /// A word for the log.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotArmoured => "not-armoured",
+            Self::CutOff => "cut-off",
+            Self::Follows => "trailing",
+            Self::Long => "too-long",
+            Self::NotBase64 => "not-base64",
+            Self::Damaged(_) => "damaged",
+            Self::NotSshSig => "not-sshsig",
+            Self::Version(_) => "other-version",
+            Self::Namespace(_) => "other-namespace",
+            Self::Reserved => "reserved-field",
+            Self::Hash(_) => "other-hash",
+            Self::Key(_) => "bad-key",
+            Self::Certificate(_) => "bad-certificate",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::UnknownAuthority { .. } => "unknown-authority",
+            Self::Wrong { .. } => "wrong-signature",
+            Self::NotForThis { .. } => "not-for-this",
+            Self::NotYet { .. } => "not-yet-valid",
+            Self::Expired { .. } => "signer-expired",
+            Self::Revoked { .. } => "revoked",
+            Self::AuthorityRevoked { .. } => "authority-revoked",
+            Self::CertificateRevoked { .. } => "certificate-revoked",
+            Self::CertificateNotYet { .. } => "certificate-not-yet",
+            Self::CertificateExpired { .. } => "certificate-expired",
+            Self::NoPrincipal { .. } => "no-principal",
+            Self::Principal { .. } => "other-principal",
+            Self::SharedKey { .. } => "shared-key",
+            Self::Software { .. } => "software-key",
+            Self::Rsa { .. } => "rsa-key",
+            Self::RsaLength { .. } => "rsa-length",
+            Self::NotTouched { .. } => "not-touched",
+            Self::NoPin { .. } => "no-pin",
+            Self::PinNeedsHardware { .. } => "pin-needs-hardware",
+            Self::Application { .. } => "other-application",
+        }
+    }
+}

@@ -272,6 +272,10 @@ unsafe impl Plain for guard_abi::Policy {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::TaskEntry {}
 // SAFETY: as above.
+unsafe impl Plain for guard_abi::glass::GlassEntry {}
+// SAFETY: as above.
+unsafe impl Plain for guard_abi::glass::GlassUse {}
+// SAFETY: as above.
 unsafe impl Plain for guard_abi::EngineName {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::ExeId {}

@@ -4,6 +4,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use guard_abi::glass::{GlassEntry, GlassUse};
 use guard_abi::maps as names;
 use guard_abi::marks::Marks;
 use guard_abi::{
@@ -138,6 +139,8 @@ pub(super) struct Maps {
     pub handed_over: Map<u32, u64>,
     pub dm_names: Map<u64, u32>,
     pub own_objects: Map<BpfObject, u32>,
+    pub glass: Map<u32, GlassEntry>,
+    pub glass_uses: Map<GlassUse, u32>,
     pub arm: Map<u32, u64>,
     pub policy: Map<u32, Policy>,
     pub counters: Map<u32, u64>,
@@ -162,6 +165,8 @@ impl Maps {
             handed_over: Map::open(names::HANDED_OVER)?,
             dm_names: Map::open(names::DM_NAMES)?,
             own_objects: Map::open(names::OWN_OBJECTS)?,
+            glass: Map::open(names::GLASS)?,
+            glass_uses: Map::open(names::GLASS_USES)?,
             arm: Map::open(names::ARM)?,
             policy: Map::open(names::POLICY)?,
             counters: Map::open(names::COUNTERS)?,

@@ -13,6 +13,7 @@ mod by_aya;
 mod by_libbpf;
 mod canary;
 mod cgroup;
+mod glass;
 mod guard;
 mod hooks;
 mod load;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use guard_abi::{ControlKind, PassthroughKind, dev};
+use guard_abi::{ControlKind, DeviceKey, PassthroughKind, dev};
 
 use super::identity::HardwareIds;
 use super::labels::Signature;
@@ -123,6 +123,11 @@ impl BlockDevice {
         }
     }
 
+    /// Kernel name of the disk that it is a partition of.
+    pub fn parent_name(&self) -> Option<&str> {
+        self.parent.as_deref()
+    }
+
     /// The partition's number.
     pub fn partition(&self) -> Option<u32> {
         match self.kind {
@@ -222,6 +227,31 @@ impl Inventory {
         self.by_name
             .get(name)
             .map(|index| self.device(*index as usize))
+    }
+
+    /// What a device is made of: itself, its partitions, and the nodes that pass commands to it. Empty
+    /// where there is none.
+    pub fn made_of(&self, dev: u32) -> Vec<DeviceKey> {
+        let Some(whole) = self.index_of_dev(dev) else {
+            return Vec::new();
+        };
+        let is_part = |device: &&BlockDevice| device.disk == Some(whole as u32);
+        let parts = self.devices.iter().filter(is_part);
+        let reaches_it = |node: &&CharNode| node.reaches.contains(&(whole as u32));
+        let nodes = self.nodes.iter().filter(reaches_it);
+        std::iter::once(DeviceKey::block(dev))
+            .chain(parts.map(|part| DeviceKey::block(part.dev)))
+            .chain(nodes.map(|node| DeviceKey::char(node.dev)))
+            .collect()
+    }
+
+    /// The drive that a node passes commands to, where it is one alone.
+    pub fn drive_of_node(&self, node: u32) -> Option<&BlockDevice> {
+        let node = self.nodes.iter().find(|known| known.dev == node)?;
+        match node.reaches.as_slice() {
+            [one] => Some(self.device(*one as usize)),
+            _ => None,
+        }
     }
 
     pub(super) fn index_of_dev(&self, dev: u32) -> Option<usize> {

@@ -111,7 +111,9 @@ impl Daemon {
         };
         let now = Instant::now();
         let changed = self.note_descriptors(holders, doubt.is_some(), now);
-        let any = !self.descriptors.known.is_empty() || doubt.is_some();
+        // What is opened under a grant is judged at each write as well: the grant's end is the end.
+        let any =
+            !self.descriptors.known.is_empty() || doubt.is_some() || self.overrides.any_runs();
         let seen = &mut self.descriptors;
         seen.quiet = if changed { 0 } else { seen.quiet + 1 }.min(AGAIN.len() - 1);
         seen.clean = if any { 0 } else { (seen.clean + 1).min(CLEAN) };

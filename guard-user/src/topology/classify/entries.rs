@@ -114,6 +114,7 @@ fn block(
             flags,
             disk_seq: device.disk_seq,
             partitions: device.partitions,
+            ..DeviceEntry::default()
         },
         name: device.name.clone(),
         stack_name: match &device.kind {
@@ -242,6 +243,7 @@ fn passthrough(
             flags,
             disk_seq,
             partitions: 0,
+            ..DeviceEntry::default()
         },
         name: node.name.clone(),
         stack_name: None,
