@@ -24,6 +24,7 @@ pub const KINDS: &[(&str, Kind)] = &[
     ("descriptors", Kind::Behaviour),
     ("firmware", Kind::Behaviour),
     ("identity", Kind::Behaviour),
+    ("overrides", Kind::Behaviour),
     ("guard-itself", Kind::Behaviour),
     ("layer2", Kind::Behaviour),
     ("machine", Kind::Behaviour),

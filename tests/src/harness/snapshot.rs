@@ -169,14 +169,21 @@ impl Sums {
 /// Not cryptographic: guards against accident. Four lanes, since emulation is slow.
 fn checksum(bytes: &[u8]) -> u64 {
     let mut lanes = [0x9E37_79B9_7F4A_7C15_u64, 1, 2, 3];
-    for (at, word) in bytes.chunks(8).enumerate() {
-        let mut full = [0_u8; 8];
-        full[..word.len()].copy_from_slice(word);
-        let lane = &mut lanes[at % 4];
-        *lane = (*lane ^ u64::from_le_bytes(full))
-            .wrapping_mul(0x0000_0100_0000_01B3)
-            .rotate_left(23);
+    let mix = |lanes: &mut [u64; 4], row: &[u8; 32]| {
+        let (words, _) = row.as_chunks::<8>();
+        for (lane, word) in lanes.iter_mut().zip(words) {
+            *lane = (*lane ^ u64::from_le_bytes(*word))
+                .wrapping_mul(0x0000_0100_0000_01B3)
+                .rotate_left(23);
+        }
+    };
+    let (rows, rest) = bytes.as_chunks::<32>();
+    for row in rows {
+        mix(&mut lanes, row);
     }
+    let mut last = [0; 32];
+    last[..rest.len()].copy_from_slice(rest);
+    mix(&mut lanes, &last);
     lanes.iter().fold(bytes.len() as u64, |sum, lane| {
         sum.wrapping_mul(31).wrapping_add(*lane)
     })

@@ -16,6 +16,7 @@ pub mod live;
 pub mod machine;
 pub mod mounts;
 pub mod observe;
+pub mod overrides;
 pub mod route;
 pub mod storage;
 pub mod storm;
@@ -98,7 +99,7 @@ pub const ALL: &[Suite] = &[
     Suite {
         name: "identity",
         about: "data by another name is guarded, and what only looks like it is free",
-        seconds: (25, 0),
+        seconds: (20, 0),
         machine: Machine::Server,
         cases: identity::cases,
     },
@@ -178,6 +179,13 @@ pub const ALL: &[Suite] = &[
         seconds: (8, 35),
         machine: Machine::Server,
         cases: storm::cases,
+    },
+    Suite {
+        name: "overrides",
+        about: "one signed act on one object for one command, and nothing beside it",
+        seconds: (45, 75),
+        machine: Machine::Server,
+        cases: overrides::cases,
     },
     Suite {
         name: "descriptors",

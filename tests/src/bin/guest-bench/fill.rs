@@ -25,8 +25,7 @@ pub fn run(count: u32) -> Result<()> {
         class: DeviceClass::Protected as u32,
         // The controller keeps what it takes for the kernel half's own.
         flags: device_flag::IN_USE | device_flag::INHERITED,
-        disk_seq: 0,
-        partitions: 0,
+        ..DeviceEntry::default()
     };
     for minor in 0..count {
         devices

@@ -1,0 +1,171 @@
+//! Breaking the glass: one signed act on one object, for one command, and nothing beside it.
+
+mod bindings;
+mod chain;
+mod ends;
+mod people;
+
+use anyhow::{Context, Result, ensure};
+
+use super::fixture;
+use crate::acts;
+use crate::harness::case::Case;
+use crate::harness::disk::Disk;
+use crate::harness::guard;
+use crate::harness::shell::{self, Output, Script};
+
+/// The cases. What the kernel half enforces is tried everywhere; what the controller alone decides, once.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::prepare("prepare", prepare),
+        Case::test("wipe-once", chain::wipe_once).limit(90),
+        Case::test("nothing-beside-it", chain::nothing_beside_it).limit(90),
+        Case::test("partition-and-mkfs", chain::partition_and_mkfs).limit(90),
+        Case::test("passthrough", chain::passthrough).limit(60),
+        Case::test("of-the-host", chain::of_the_host).limit(60),
+        Case::test("drill", chain::drill).limit(60).once(),
+        Case::test("every-byte-is-bound", bindings::every_byte)
+            .limit(90)
+            .once(),
+        Case::test("replay-and-use", bindings::replay)
+            .limit(60)
+            .once(),
+        Case::test("other-hosts", bindings::other_hosts)
+            .limit(60)
+            .once(),
+        Case::test("other-device", bindings::other_device)
+            .limit(60)
+            .on_each_kernel(),
+        Case::test("clock-moved", bindings::clock_moved)
+            .limit(60)
+            .once(),
+        Case::test("keys-that-do-not-count", people::keys)
+            .limit(90)
+            .once(),
+        Case::test("two-people", people::two).limit(90).once(),
+        Case::test("requester", people::requester).limit(60).once(),
+        Case::test("emergency-key", people::emergency)
+            .limit(60)
+            .once(),
+        Case::test("signers-accepted", people::accepted)
+            .limit(60)
+            .once(),
+        Case::test("revoked-while-it-runs", ends::revoked).limit(60),
+        Case::test("time-over-while-it-runs", ends::time_over)
+            .limit(150)
+            .once(),
+        Case::test("controller-dead", ends::controller_dead).limit(150),
+        Case::test("ledger-damaged", ends::ledger_damaged)
+            .limit(150)
+            .once(),
+        Case::clean_up("remove", remove),
+    ]
+}
+
+/// Where keys, requests and signatures lie; the signers' own machine.
+const LAPTOP: &str = "/run/laptop";
+/// The disk that grants are about, and one that none is.
+const DISKS: [&str; 2] = ["granted", "beside"];
+
+const CONFIG: &str = "[override]\nsoftware_keys = [\"alice@example.com\", \"bob@example.com\", \"carl@example.com\"]\n";
+
+fn prepare() -> Result<()> {
+    guard::must_be_armed()?;
+    fixture::load_modules()?;
+    acts::prepare_scratch()?;
+    Script::new(
+        "set -e; rm -rf $L; mkdir -p $L /etc/dbguard/allowed_signers.d; cd $L
+         for who in alice alice2 bob carl mallory sealed; do ssh-keygen -q -t ed25519 -N '' -C $who -f $who; done
+         line() { echo \"$1@example.com namespaces=\\\"override@dbguard\\\" $(cut -d' ' -f1,2 $2.pub)\"; }
+         { line alice alice; line alice alice2; line bob bob; line carl carl; line vault sealed; } >/etc/dbguard/allowed_signers.d/oncall
+         useradd -M alice 2>/dev/null || true",
+    )
+    .with("L", LAPTOP)
+    .must()?;
+    guard::configure(CONFIG)?;
+    for name in DISKS {
+        let disk = fixture::memory_disk(name, 64)?;
+        guard::wait_free(&disk.node)?;
+        guard::mark_device(&disk.node)?;
+        guard::wait_guarded(&disk.node)?;
+    }
+    Ok(())
+}
+
+fn remove() -> Result<()> {
+    guard::configure("")?;
+    shell::must(
+        "rm -rf /run/laptop /etc/dbguard/allowed_signers.d; userdel alice; dbguard config apply --confirm-host $(uname -n)",
+    )?;
+    for name in DISKS {
+        let disk = fixture::memory_disk(name, 64)?;
+        shell::must(&format!(
+            "dbguard release --confirm-host $(uname -n) {}",
+            disk.path()
+        ))?;
+        fixture::drop_memory_disk(name)?;
+    }
+    Ok(())
+}
+
+fn granted() -> Result<Disk> {
+    fixture::memory_disk(DISKS[0], 64)
+}
+
+fn beside() -> Result<Disk> {
+    fixture::memory_disk(DISKS[1], 64)
+}
+
+/// Functions that every script here has: `ask` writes a request to `r.txt`, `sign` has people sign it,
+/// `apply` applies it and prints the grant's number.
+const HEAD: &str = r#"cd /run/laptop; WHY='--incident INC-1 --reason test'
+ask() { rm -f r.txt r.txt.sig *.sig; dbguard override request "$@" $WHY >r.txt 2>told; }
+sign() { rm -f r.txt.sig; for who; do ssh-keygen -q -Y sign -f $who -n override@dbguard r.txt 2>/dev/null && mv r.txt.sig $who.sig || return 1; done; }
+apply() { dbguard override apply r.txt "$@" >applied || return; sed -n 's/^\(G-[0-9]*\) is open.*/\1/p' applied; }
+open() { ask "$@" && sign alice && apply alice.sig; }
+"#;
+
+/// A script with those functions, and the two disks.
+fn script(text: &str) -> Result<Output> {
+    let whole = format!("{HEAD}{text}");
+    Script::new(&whole)
+        .with("DEV", granted()?.path())
+        .with("OTHER", beside()?.path())
+        .with("DIR", acts::SCRATCH)
+        .limit(140)
+        .run()
+}
+
+/// The same, which must succeed.
+fn must(text: &str) -> Result<String> {
+    let output = script(text)?;
+    ensure!(
+        output.succeeded(),
+        "`{text}` ended with {:?}: {}",
+        output.code,
+        output.tail()
+    );
+    Ok(output.text)
+}
+
+/// A script that ends with what must be refused, by this status and in these words.
+fn refused(text: &str, status: i32, words: &str) -> Result<()> {
+    let output = script(text)?;
+    ensure!(
+        output.code == Some(status) && output.text.contains(words),
+        "`{text}` ended with {:?} and not with {status} and `{words}`: {}",
+        output.code,
+        output.tail()
+    );
+    Ok(())
+}
+
+/// Nothing is open any more.
+fn all_closed() -> Result<()> {
+    let text = must("dbguard override list --json")?;
+    let list: serde_json::Value = serde_json::from_str(&text).context("the list is no JSON")?;
+    let grants = list["grants"].as_array().context("no grants")?;
+    let open = grants.iter().find(|grant| grant["closed"].is_null());
+    ensure!(open.is_none(), "still open: {open:?}");
+    Ok(())
+}
