@@ -204,7 +204,8 @@ const WORK: &[Attack] = &[
     Attack {
         name: "reload-stop-start-restart",
         script: "systemctl reload dbguard && systemctl stop dbguard && systemctl start dbguard && systemctl restart dbguard && \
-                 systemctl kill -s KILL dbguard && sleep 3 && systemctl is-active dbguard",
+                 systemctl kill -s KILL dbguard && sleep 1 && \
+                 for i in $(seq 100); do systemctl -q is-active dbguard && exit 0; sleep 0.2; done; systemctl is-active dbguard",
     },
     Attack {
         name: "daemon-reexec",
