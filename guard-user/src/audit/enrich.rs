@@ -224,6 +224,12 @@ pub fn dev_text(number: u32) -> String {
     format!("{}:{}", dev::major(number), dev::minor(number))
 }
 
+/// The way back from [`dev_text`].
+pub fn dev_of_text(text: &str) -> Option<u32> {
+    let (major, minor) = text.split_once(':')?;
+    Some(dev::make(major.parse().ok()?, minor.parse().ok()?))
+}
+
 fn word<T>(number: u8, from: fn(u8) -> Option<T>, text: fn(T) -> &'static str) -> String {
     from(number).map_or_else(
         || format!("unknown-{number}"),

@@ -196,3 +196,11 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Denial>(&line).expect("reads back"), denial);
     }
 }
+
+#[test]
+fn numbers_of_devices_are_read() {
+    assert_eq!(dev_of_text("259:1"), Some(dev::make(259, 1)));
+    for text in ["", "259", "259:", ":1", "a:b", "none"] {
+        assert_eq!(dev_of_text(text), None, "{text}");
+    }
+}

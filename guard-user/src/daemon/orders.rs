@@ -14,7 +14,7 @@ use crate::control::{Answer, MarkTarget};
 use crate::host;
 use crate::kernel;
 use crate::state::{HostState, Marks};
-use crate::topology::{DeviceIdentity, Inventory, Memory, Scope, Why};
+use crate::topology::{DeviceIdentity, Memory, Scope, Why};
 
 const USAGE: u8 = 64;
 const NO_INPUT: u8 = 66;
@@ -168,13 +168,7 @@ impl Daemon {
 
     /// What a person means by a path, a name, a WWID or a serial number.
     fn remembered_as(&self, device: &str) -> Vec<DeviceIdentity> {
-        let identity = |dev| match &self.inventory {
-            Some(known) => known.identity(dev, Scope::Content),
-            // Not kept on a host with very many devices.
-            None => Inventory::scan(&self.roots)
-                .ok()?
-                .identity(dev, Scope::Content),
-        };
+        let identity = |dev| self.current_inventory()?.identity(dev, Scope::Content);
         let present = block_device(Path::new(device)).and_then(identity);
         self.state.memory.meant_by(device, present.as_ref())
     }

@@ -1,5 +1,6 @@
 //! Devices and their uses, read from the host, judged, and told to the kernel half.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -140,6 +141,14 @@ impl Daemon {
         let classification = classify(&inventory, &uses, &self.state.memory);
         self.inventory = (inventory.devices().len() <= MANY).then_some(inventory);
         Ok(classification)
+    }
+
+    /// The devices as they were read last; read anew where there are too many to keep.
+    pub(super) fn current_inventory(&self) -> Option<Cow<'_, Inventory>> {
+        match &self.inventory {
+            Some(known) => Some(Cow::Borrowed(known)),
+            None => Inventory::scan(&self.roots).ok().map(Cow::Owned),
+        }
     }
 
     /// The devices: those that changed read again, where the others are known.

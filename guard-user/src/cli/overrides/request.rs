@@ -1,6 +1,7 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::audit::enrich::dev_of_text;
 use crate::audit::record::Denial;
 use crate::cli::exit::{Exit, Failure, unexpected};
 use crate::cli::{Output, why};
@@ -149,7 +150,7 @@ fn target_of(denial: &Denial) -> Result<Target, Failure> {
         // A node that steers the machine is the host's.
         "char" if object.class != "protected" => Ok(Target::Host),
         "block" | "char" => {
-            let dev = number(&object.dev).ok_or_else(|| {
+            let dev = dev_of_text(&object.dev).ok_or_else(|| {
                 Failure::new(
                     Exit::NO_INPUT,
                     format!("that record has no device number: {}", object.dev),
@@ -163,14 +164,6 @@ fn target_of(denial: &Denial) -> Result<Target, Failure> {
         }
         _ => Ok(Target::Host),
     }
-}
-
-fn number(text: &str) -> Option<u32> {
-    let (major, minor) = text.split_once(':')?;
-    Some(guard_abi::dev::make(
-        major.parse().ok()?,
-        minor.parse().ok()?,
-    ))
 }
 
 fn device(path: &Path) -> Result<Target, Failure> {

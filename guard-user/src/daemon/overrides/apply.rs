@@ -16,7 +16,6 @@ use crate::grant::approve::{Host, Issued, Signer, approve, recognise};
 use crate::grant::ledger::{Entry, Given};
 use crate::grant::request::{Object, Request, hex};
 use crate::grant::{Signed, Signers, verify};
-use crate::topology::Inventory;
 
 impl Daemon {
     pub(in crate::daemon) fn override_apply(
@@ -185,15 +184,6 @@ impl Daemon {
             })
             .map(|open| open.number)
             .next()
-    }
-
-    pub(super) fn current_inventory(&self) -> Option<std::borrow::Cow<'_, Inventory>> {
-        match &self.inventory {
-            Some(inventory) => Some(std::borrow::Cow::Borrowed(inventory)),
-            None => Inventory::scan(&self.roots)
-                .ok()
-                .map(std::borrow::Cow::Owned),
-        }
     }
 
     /// In the kernel half: first what it opens, then on what; nothing runs under it yet.

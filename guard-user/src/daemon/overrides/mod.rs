@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::start::node_name;
 use super::{Daemon, NOTICE, WARNING, log};
+use crate::audit::enrich::dev_of_text;
 use crate::audit::log::Draft;
 use crate::audit::record::{Actor, Body, Denial, Override, RefusedOverride};
 use crate::audit::time;
@@ -69,7 +70,7 @@ impl Open {
     /// dev_t of the device that it is about.
     fn device(&self) -> Option<(u32, u64)> {
         match &self.request.object {
-            Object::Device(device) => Some((words::dev_of(&device.dev)?, device.diskseq)),
+            Object::Device(device) => Some((dev_of_text(&device.dev)?, device.diskseq)),
             Object::Host | Object::Drill => None,
         }
     }
@@ -167,6 +168,15 @@ impl Overrides {
     /// Something runs under a grant: writes are judged one by one, so that its end is the end.
     pub(super) fn any_runs(&self) -> bool {
         self.open.iter().any(|open| open.is_running)
+    }
+
+    /// The grant with this number, where it is open.
+    fn of(&self, number: u32) -> Option<&Open> {
+        self.open.iter().find(|open| open.number == number)
+    }
+
+    fn of_mut(&mut self, number: u32) -> Option<&mut Open> {
+        self.open.iter_mut().find(|open| open.number == number)
     }
 
     fn ledger(&mut self) -> Result<&mut Ledger, Refusal> {
@@ -377,7 +387,7 @@ impl Daemon {
     }
 
     pub(super) fn override_revoke(&mut self, number: u32, by: Actor) -> Answer {
-        if self.overrides.open.iter().all(|open| open.number != number) {
+        if self.overrides.of(number).is_none() {
             let why = format!(
                 "{} is not open; `dbguard override list` shows what is",
                 id(number)

@@ -22,11 +22,7 @@ impl Daemon {
         command: &[String],
         by: Actor,
     ) -> Answer {
-        let open = self
-            .overrides
-            .open
-            .iter()
-            .find(|open| open.number == number);
+        let open = self.overrides.of(number);
         let pid = by.pid;
         let mut record = record_of("used", open.map(|open| &open.request), Some(by));
         record.grant = Some(id(number));
@@ -49,12 +45,7 @@ impl Daemon {
             .ledger()?
             .add(&Entry::Used { grant: number, pid })?;
         // From here on what it opens is judged at each write too, so that the grant's end is the end.
-        if let Some(open) = self
-            .overrides
-            .open
-            .iter_mut()
-            .find(|open| open.number == number)
-        {
+        if let Some(open) = self.overrides.of_mut(number) {
             open.is_running = true;
         }
         self.look_for_descriptors();
@@ -96,11 +87,7 @@ impl Daemon {
             let what = format!("{} is closed: {why}; make a new request", id(number));
             return Err(Refusal::new(super::NOT_PERMITTED, "closed", what));
         }
-        let open = self
-            .overrides
-            .open
-            .iter()
-            .find(|open| open.number == number);
+        let open = self.overrides.of(number);
         let uses = open.map_or(0, |open| open.request.uses);
         if self.uses_left(number)? == 0 {
             let what = format!(
@@ -117,11 +104,7 @@ impl Daemon {
     /// counts in the ledger alone.
     fn uses_left(&mut self, number: u32) -> Result<u32, Refusal> {
         let in_kernel = self.guard.uses_left(number)?;
-        let open = self
-            .overrides
-            .open
-            .iter()
-            .find(|open| open.number == number);
+        let open = self.overrides.of(number);
         let uses = open.map_or(0, |open| open.request.uses);
         let known = self.overrides.ledger()?.book().grants().iter();
         let spent = known
@@ -142,12 +125,7 @@ impl Daemon {
             any = true;
             self.tell_when_ended(process, number);
         }
-        if let Some(open) = self
-            .overrides
-            .open
-            .iter_mut()
-            .find(|open| open.number == number)
-        {
+        if let Some(open) = self.overrides.of_mut(number) {
             open.is_running = any;
         }
     }
@@ -174,12 +152,7 @@ impl Daemon {
             task.glass & !GLASS_PENDING == number && self.is_alive(*pid, task)
         };
         let runs = tasks.iter().any(lives);
-        let Some(open) = self
-            .overrides
-            .open
-            .iter_mut()
-            .find(|open| open.number == number)
-        else {
+        let Some(open) = self.overrides.of_mut(number) else {
             return;
         };
         open.is_running = runs;
