@@ -290,6 +290,9 @@ pub struct Status {
     /// Devices that are held open for writing from before that would have been refused.
     #[serde(default)]
     pub held_open: Vec<HeldOpen>,
+    /// Grants that are open.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
 }
 
 /// Whether the second layer refuses what the hooks before it do not see, or no longer refuse.

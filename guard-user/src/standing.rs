@@ -40,6 +40,7 @@ pub fn without_controller(silence: &str) -> Result<Status, Failure> {
         audit: AuditStatus::default(),
         counters: None,
         held_open: Vec::new(),
+        grants: Vec::new(),
     };
     match std::fs::metadata(pin::map(maps::ARM)) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {

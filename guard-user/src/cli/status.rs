@@ -3,7 +3,7 @@ use super::exit::{Exit, Failure, unexpected};
 use super::{Output, text};
 use crate::audit::names::printable;
 use crate::config::describe;
-use crate::control::{Answer, ControlError, Protection, Request, Status, ask};
+use crate::control::{Answer, ControlError, Grant, Protection, Request, Status, ask};
 use crate::kernel::{HookStatus, HookTest, TestOutcome};
 use crate::standing;
 
@@ -113,6 +113,10 @@ fn show(status: &Status) -> String {
         let label = if at == 0 { "held open" } else { "" };
         rows.push(row(label, &printable(&held.to_string())));
     }
+    for (at, grant) in status.grants.iter().enumerate() {
+        let label = if at == 0 { "OVERRIDES" } else { "" };
+        rows.push(row(label, &printable(&open_grant(grant))));
+    }
     if let Some(counters) = &status.counters {
         rows.push(row(
             "events",
@@ -187,6 +191,20 @@ fn hook_rows(status: &Status) -> Vec<Vec<String>> {
         ));
     }
     rows
+}
+
+fn open_grant(grant: &Grant) -> String {
+    format!(
+        "{id} opens {opens} on {object} for {minutes}:{seconds:02}, used {used} of {uses} ({incident}); to close it: dbguard override revoke {id}",
+        id = grant.id,
+        opens = grant.opens.join(" "),
+        object = grant.object,
+        minutes = grant.seconds_left / 60,
+        seconds = grant.seconds_left % 60,
+        used = grant.used,
+        uses = grant.uses,
+        incident = grant.incident,
+    )
 }
 
 fn protected_rows(status: &Status) -> Vec<Vec<String>> {

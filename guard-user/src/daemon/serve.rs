@@ -140,6 +140,7 @@ impl Daemon {
             },
             counters: self.guard.counters().ok(),
             held_open: self.descriptors_held(),
+            grants: self.open_grants(),
         }
     }
 

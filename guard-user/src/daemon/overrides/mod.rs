@@ -462,6 +462,18 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// For a status.
+    pub(super) fn open_grants(&self) -> Vec<Grant> {
+        let Ok(ledger) = &self.overrides.ledger else {
+            return Vec::new();
+        };
+        let given = ledger.book().grants().iter();
+        let open = given.filter(|one| one.closed.is_none());
+        open.filter_map(told_grant).collect()
+    }
+}
+
 /// A grant as the command line shows it.
 fn told_grant(standing: &Standing) -> Option<Grant> {
     let request = Request::parse(standing.given.request.as_bytes()).ok()?;

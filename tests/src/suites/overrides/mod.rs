@@ -4,6 +4,7 @@ mod bindings;
 mod chain;
 mod ends;
 mod people;
+mod recipes;
 
 use anyhow::{Context, Result, ensure};
 
@@ -23,6 +24,16 @@ pub fn cases() -> Vec<Case> {
         Case::test("partition-and-mkfs", chain::partition_and_mkfs).limit(90),
         Case::test("passthrough", chain::passthrough).limit(60),
         Case::test("of-the-host", chain::of_the_host).limit(60),
+        Case::test("repair", recipes::repair).limit(60).once(),
+        Case::test("wiped-by-the-drive", recipes::wiped_by_the_drive)
+            .limit(60)
+            .on_each_kernel(),
+        Case::test("boot-loader", recipes::boot_loader)
+            .limit(150)
+            .once(),
+        Case::test("rescue-kernel", recipes::rescue_kernel)
+            .limit(60)
+            .on_each_kernel(),
         Case::test("drill", chain::drill).limit(60).once(),
         Case::test("every-byte-is-bound", bindings::every_byte)
             .limit(90)

@@ -1,0 +1,64 @@
+//! The recipes of docs/break-glass.md: each is refused, and done under the grant that it names.
+
+use anyhow::{Result, ensure};
+
+use super::{all_closed, granted, must};
+use crate::harness::snapshot::Snapshot;
+
+/// Two people, for the host of a running database.
+const BOTH: &str = "both() { ask \"$@\" && sign alice bob && G=$(apply alice.sig bob.sig); }\n";
+
+/// A data volume is checked and repaired, unmounted.
+pub fn repair() -> Result<()> {
+    must("G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec 'wipefs -qaf $DEV; mkfs.ext4 -q -F $DEV; dd if=/dev/zero of=$DEV bs=1024 count=16 seek=8 conv=fsync,notrunc 2>/dev/null'")?;
+    let broken = Snapshot::take(&granted()?)?;
+    must("e2fsck -f -y $DEV >/dev/null 2>&1 && exit 2; exit 0")?;
+    broken.unchanged()?;
+    must(
+        "G=$(open --device $DEV --op raw-write) || exit 1
+         dbguard exec --grant $G -- e2fsck -f -y $DEV; [ $? -le 1 ] || exit 2
+         e2fsck -f -n $DEV || exit 3",
+    )?;
+    ensure!(broken.unchanged().is_err(), "nothing was repaired");
+    all_closed()
+}
+
+/// A drive is wiped by its own means.
+pub fn wiped_by_the_drive() -> Result<()> {
+    must(
+        "D=$(for d in /sys/block/nvme*; do n=/dev/$(basename $d); dbguard check $n >/dev/null && echo $n; done | head -1)
+         [ -n \"$D\" ] || { echo no free NVMe drive; exit 77; }
+         dd if=$DIR/junk64k of=$D bs=64k count=1 conv=fsync 2>/dev/null && dbguard mark --device $D || exit 1
+         nvme format $D --force 2>/dev/null && exit 2; cmp -n 65536 $DIR/junk64k $D || exit 3
+         G=$(open --device $D --op passthrough --op raw-write) || exit 4
+         dbguard exec --grant $G -- nvme format $D --force || exit 5
+         cmp -n 65536 $DIR/junk64k $D && exit 6
+         dbguard release --confirm-host $(uname -n) $D",
+    )?;
+    all_closed()
+}
+
+/// The boot loader is written again, on a BIOS host.
+pub fn boot_loader() -> Result<()> {
+    must(&format!(
+        "{BOTH}command -v grub-install >/dev/null && [ -d /usr/lib/grub/i386-pc ] || {{ echo no grub-install for a BIOS; exit 77; }}
+         R=/dev/$(lsblk -no pkname $(findmnt -no SOURCE /))
+         grub-install --target=i386-pc $R >/dev/null 2>&1 && exit 1
+         both --device $R --op raw-write --op boot-file || exit 2
+         dbguard exec --grant $G -- grub-install --target=i386-pc $R || exit 3"
+    ))?;
+    all_closed()
+}
+
+/// A rescue kernel is staged; and taken back, because the test goes on.
+pub fn rescue_kernel() -> Result<()> {
+    must(&format!(
+        "{BOTH}command -v kexec >/dev/null || {{ echo no kexec; exit 77; }}
+         K=/boot/vmlinuz-$(uname -r); [ -e $K ] || K=$(ls /boot/vmlinuz* | head -1)
+         kexec -l $K --reuse-cmdline >/dev/null 2>&1 && exit 1; [ $(cat /sys/kernel/kexec_loaded) = 0 ] || exit 2
+         both --host --op kexec || exit 3
+         dbguard exec --grant $G -- sh -ec \"kexec -l $K --reuse-cmdline; cat /sys/kernel/kexec_loaded >loaded; kexec -u\" || exit 4
+         [ $(cat loaded) = 1 ] && [ $(cat /sys/kernel/kexec_loaded) = 0 ] || exit 5"
+    ))?;
+    all_closed()
+}
