@@ -1,9 +1,7 @@
 //! Break glass: whether an open grant lifts a refusal.
 
+use guard_abi::Op;
 use guard_abi::glass::GlassEntry;
-use guard_abi::{Decision, Op};
-
-use crate::decide::Verdict;
 
 /// What an operation is done to, as grants tell objects apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +25,4 @@ pub const fn opens(entry: &GlassEntry, number: u32, object: GlassObject, op: Op,
         GlassObject::Host => entry.host_ops,
     };
     number != 0 && entry.number == number && ops & op.bit() != 0 && now < entry.expires_boot_ns
-}
-
-/// The verdict where a grant is open for it: what would be refused is let through, and told.
-#[must_use]
-#[inline(always)]
-pub const fn lift(verdict: Verdict) -> Verdict {
-    match verdict.decision {
-        Decision::Deny => Verdict {
-            decision: Decision::Granted,
-            ..verdict
-        },
-        _ => verdict,
-    }
 }

@@ -1,9 +1,8 @@
 //! A grant opens what it says, and nothing beside it.
 
+use guard_abi::Op;
 use guard_abi::glass::GlassEntry;
-use guard_abi::{Decision, Op, Reason};
-use guard_ebpf::decide::Verdict;
-use guard_ebpf::glass::{GlassObject, lift, opens};
+use guard_ebpf::glass::{GlassObject, opens};
 
 const NOW: u64 = 1_000;
 
@@ -51,28 +50,5 @@ fn an_empty_slot_opens_nothing() {
             assert!(!opens(&none, number, GlassObject::Host, *op, 0));
             assert!(!opens(&none, number, GlassObject::Device(number), *op, 0));
         }
-    }
-}
-
-#[test]
-fn only_refusals_are_lifted() {
-    for decision in Decision::ALL {
-        let verdict = Verdict {
-            decision: *decision,
-            reason: Reason::ProtectedDevice,
-            op: Op::Discard,
-        };
-        let lifted = lift(verdict);
-        let wanted = match decision {
-            Decision::Deny => Decision::Granted,
-            other => *other,
-        };
-        assert_eq!(
-            lifted,
-            Verdict {
-                decision: wanted,
-                ..verdict
-            }
-        );
     }
 }

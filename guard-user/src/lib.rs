@@ -13,4 +13,5 @@ pub mod places;
 pub mod session;
 pub mod standing;
 pub mod state;
+pub mod sysexits;
 pub mod topology;

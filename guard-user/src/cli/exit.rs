@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::control::ControlError;
 use crate::kernel::Problem;
+use crate::sysexits;
 
 /// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +26,17 @@ impl Exit {
     /// `status`: cannot be told.
     pub const STATUS_UNKNOWN: Self = Self(3);
     /// Wrong command line (sysexits.h `EX_USAGE`).
-    pub const USAGE: Self = Self(64);
+    pub const USAGE: Self = Self(sysexits::USAGE);
     /// What was asked for is not there (`EX_NOINPUT`).
-    pub const NO_INPUT: Self = Self(66);
+    pub const NO_INPUT: Self = Self(sysexits::NO_INPUT);
     /// An error of dbguard's own (`EX_SOFTWARE`).
-    pub const INTERNAL: Self = Self(70);
+    pub const INTERNAL: Self = Self(sysexits::INTERNAL);
     /// Try again later, or after something was changed (`EX_TEMPFAIL`).
-    pub const TRY_AGAIN: Self = Self(75);
+    pub const TRY_AGAIN: Self = Self(sysexits::TRY_AGAIN);
     /// Not permitted (`EX_NOPERM`).
-    pub const NOT_PERMITTED: Self = Self(77);
+    pub const NOT_PERMITTED: Self = Self(sysexits::NOT_PERMITTED);
     /// Configuration (`EX_CONFIG`).
-    pub const CONFIG: Self = Self(78);
+    pub const CONFIG: Self = Self(sysexits::CONFIG);
 }
 
 impl From<Exit> for ExitCode {

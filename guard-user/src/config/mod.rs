@@ -5,6 +5,7 @@
 //! the order of their names. A file that does not exist is skipped; one that cannot be read or
 //! understood is an error, because a guard that silently ignores half its orders is none.
 
+mod check;
 mod file;
 mod modes;
 mod show;
@@ -19,10 +20,7 @@ use guard_abi::{Handling, Mode, Op};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::grant::request::{MAX_SIGNERS, MINUTES};
 use crate::grant::settings::Settings as Override;
-use crate::host::ROLES;
-use crate::state::HostState;
 use file::{File, ModeWord};
 pub use modes::{Modes, describe};
 use show::{list, ops_list, path_list, quote, tool_list};
@@ -290,7 +288,7 @@ impl Config {
         }
         if let Some(names) = engines.names {
             for name in &names {
-                check_name(file, text, name)?;
+                check::name(file, text, name)?;
             }
             self.came_from(file, "engines.names", list(&names));
             self.engine_names.extend(names);
@@ -298,7 +296,7 @@ impl Config {
         let absolute = |key: &'static str, paths: &[PathBuf]| {
             paths
                 .iter()
-                .try_for_each(|path| check_path(file, text, key, path))
+                .try_for_each(|path| check::path(file, text, key, path))
         };
         if let Some(paths) = engines.executables {
             absolute("engines.executables", &paths)?;
@@ -311,7 +309,7 @@ impl Config {
         }
         if let Some(extra) = tools.extra {
             for tool in &extra {
-                check_path(file, text, "tools.extra.path", &tool.path)?;
+                check::path(file, text, "tools.extra.path", &tool.path)?;
             }
             self.came_from(file, "tools.extra", tool_list(&extra));
             self.tools.extend(extra);
@@ -335,7 +333,7 @@ impl Config {
             self.self_test_minutes = minutes;
         }
         if let Some(overrides) = overrides {
-            check_override(file, text, &overrides)?;
+            check::overrides(file, text, &overrides)?;
             self.came_from(file, "override", show::override_list(&overrides).join(", "));
             self.overrides = overrides;
         }
@@ -427,77 +425,6 @@ fn key_at(text: &str, at: usize) -> Option<&str> {
 /// Line of a value that the TOML parser accepted and we do not.
 fn line_with(text: &str, value: &str) -> usize {
     text.find(value).map_or(1, |at| line_of(text, at))
-}
-
-fn check_name(file: &Path, text: &str, name: &str) -> Result<(), ConfigError> {
-    if !name.is_empty() && name.len() <= 15 && !name.contains(['/', '\0']) {
-        return Ok(());
-    }
-    Err(ConfigError::Understand {
-        file: file.to_owned(),
-        line: line_with(text, name),
-        key: "key 'engines.names': ".to_owned(),
-        what: format!("'{name}' is not the base name of an executable of 1 to 15 bytes"),
-        next: "shorten it to what `ps -o comm` shows, or name the path in engines.executables"
-            .to_owned(),
-    })
-}
-
-fn check_override(file: &Path, text: &str, overrides: &Override) -> Result<(), ConfigError> {
-    let wrong = |key: &str, value: &str, what: String, next: &str| {
-        Err(ConfigError::Understand {
-            file: file.to_owned(),
-            line: line_with(text, value),
-            key: format!("key 'override.{key}': "),
-            what,
-            next: next.to_owned(),
-        })
-    };
-    if !MINUTES.contains(&overrides.max_minutes) {
-        let (least, most) = MINUTES.into_inner();
-        let what = format!(
-            "{} is not between {least} and {most}",
-            overrides.max_minutes
-        );
-        return wrong("max_minutes", "max_minutes", what, "correct it");
-    }
-    for rule in &overrides.rules {
-        if !(1..=MAX_SIGNERS).contains(&rule.signers) {
-            let what = format!("{} is not between 1 and {MAX_SIGNERS}", rule.signers);
-            return wrong("rules", "signers", what, "correct signers");
-        }
-        let states = [HostState::Idle, HostState::Armed, HostState::Held];
-        let is_op = |word: &&String| Op::parse(word).is_some();
-        let is_state = |word: &&String| states.iter().any(|state| state.as_str() == *word);
-        let is_role = |word: &&String| ROLES.contains(&word.as_str());
-        let unknown = None
-            .or_else(|| rule.ops.iter().find(|word| !is_op(word)))
-            .or_else(|| rule.states.iter().find(|word| !is_state(word)))
-            .or_else(|| rule.roles.iter().find(|word| !is_role(word)));
-        if let Some(word) = unknown {
-            let what = format!("'{word}' is no operation class, host state or role");
-            return wrong(
-                "rules",
-                word,
-                what,
-                "a rule with it would never hold: correct it",
-            );
-        }
-    }
-    Ok(())
-}
-
-fn check_path(file: &Path, text: &str, key: &str, path: &Path) -> Result<(), ConfigError> {
-    if path.is_absolute() {
-        return Ok(());
-    }
-    Err(ConfigError::Understand {
-        file: file.to_owned(),
-        line: line_with(text, &path.to_string_lossy()),
-        key: format!("key '{key}': "),
-        what: format!("'{}' is not an absolute path", path.display()),
-        next: "write the whole path".to_owned(),
-    })
 }
 
 #[cfg(test)]

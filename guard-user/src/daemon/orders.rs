@@ -5,7 +5,7 @@ use std::path::Path;
 
 use guard_abi::{ArmWord, Engine, Policy, TaskEntry};
 
-use super::start::node_name;
+use super::start::{confirm_host, node_name};
 use super::survey::block_device;
 use super::{Daemon, NOTICE, log};
 use crate::audit::log::Draft;
@@ -14,13 +14,8 @@ use crate::control::{Answer, MarkTarget};
 use crate::host;
 use crate::kernel;
 use crate::state::{HostState, Marks};
+use crate::sysexits::{CONFIG, INTERNAL, NO_INPUT, TRY_AGAIN, USAGE};
 use crate::topology::{DeviceIdentity, Memory, Scope, Why};
-
-const USAGE: u8 = 64;
-const NO_INPUT: u8 = 66;
-const INTERNAL: u8 = 70;
-const TRY_AGAIN: u8 = 75;
-const CONFIG: u8 = 78;
 
 fn refused(exit: u8, message: impl Into<String>) -> Answer {
     Answer::Refused {
@@ -34,22 +29,12 @@ fn failed(error: &kernel::GuardError) -> Answer {
 }
 
 impl Daemon {
-    /// Records before acting; a refusal where that is not possible.
-    fn record_first(&mut self, body: Body) -> Result<(), Answer> {
-        let draft = Draft::now(self.stance(), body);
+    /// Records before acting; why nothing may be done where that is not possible.
+    pub(super) fn record_first(&mut self, body: Body) -> Result<(), String> {
         let stance = self.stance();
-        let written = self.recorder.write(vec![draft], stance);
+        let written = self.recorder.write_first(Draft::now(stance, body), stance);
         self.mind_the_log();
-        match written {
-            Some(_) => Ok(()),
-            None => Err(refused(
-                TRY_AGAIN,
-                format!(
-                    "this must be recorded first, and the audit log cannot be written: {}",
-                    self.recorder.failure().unwrap_or("unknown reason")
-                ),
-            )),
-        }
+        written
     }
 
     pub(super) fn release(&mut self, device: Option<&str>, confirmed: &str, by: Actor) -> Answer {
@@ -65,8 +50,8 @@ impl Daemon {
             forgotten: forgotten.iter().map(describe).collect(),
             refused: refusal.as_ref().map(|(_, why)| why.clone()),
         });
-        if let Err(answer) = self.record_first(record) {
-            return answer;
+        if let Err(why) = self.record_first(record) {
+            return refused(TRY_AGAIN, why);
         }
         if let Some((exit, why)) = refusal {
             log(NOTICE, &format!("release refused: {why}"));
@@ -79,14 +64,8 @@ impl Daemon {
     }
 
     pub(super) fn apply_config(&mut self, confirmed: &str, by: Actor) -> Answer {
-        let host = node_name();
-        if confirmed != host {
-            return refused(
-                USAGE,
-                format!(
-                    "this host is named '{host}', not '{confirmed}'; the configuration was not applied (--confirm-host takes the whole name, as `uname -n` prints it)"
-                ),
-            );
+        if let Err(why) = confirm_host(confirmed, "the configuration was not applied") {
+            return refused(USAGE, why);
         }
         match self.reload(Some(by)) {
             Ok(()) => Answer::Done(format!(
@@ -98,14 +77,8 @@ impl Daemon {
     }
 
     fn why_not_release(&mut self, device: Option<&str>, confirmed: &str) -> Option<(u8, String)> {
-        let host = node_name();
-        if confirmed != host {
-            return Some((
-                USAGE,
-                format!(
-                    "this host is named '{host}', not '{confirmed}'; nothing was released (--confirm-host takes the whole name, as `uname -n` prints it)"
-                ),
-            ));
+        if let Err(why) = confirm_host(confirmed, "nothing was released") {
+            return Some((USAGE, why));
         }
         // Who lives is looked up, not remembered.
         self.refresh_processes("a release was asked for");
@@ -168,7 +141,7 @@ impl Daemon {
 
     /// What a person means by a path, a name, a WWID or a serial number.
     fn remembered_as(&self, device: &str) -> Vec<DeviceIdentity> {
-        let identity = |dev| self.current_inventory()?.identity(dev, Scope::Content);
+        let identity = |dev| self.current_inventory().ok()?.identity(dev, Scope::Content);
         let present = block_device(Path::new(device)).and_then(identity);
         self.state.memory.meant_by(device, present.as_ref())
     }
@@ -254,8 +227,8 @@ impl Daemon {
             what: what.to_owned(),
             object: object.clone(),
         };
-        if let Err(answer) = self.record_first(Body::Mark(record)) {
-            return answer;
+        if let Err(why) = self.record_first(Body::Mark(record)) {
+            return refused(TRY_AGAIN, why);
         }
         match self.try_mark(target) {
             Ok(()) => {

@@ -118,6 +118,20 @@ impl Recorder {
         }
     }
 
+    /// Writes what must stand in the log before it is done.
+    ///
+    /// # Errors
+    /// Why it may not be done, in words for whoever asked for it.
+    pub fn write_first(&mut self, draft: Draft, stance: Stance) -> Result<(), String> {
+        if self.write(vec![draft], stance).is_some() {
+            return Ok(());
+        }
+        let why = self.failure().unwrap_or("unknown reason");
+        Err(format!(
+            "this must be recorded first, and the audit log cannot be written: {why}"
+        ))
+    }
+
     fn try_write(&mut self, batch: Vec<Draft>, stance: Stance) -> Result<Vec<Record>, LogError> {
         if self.log.is_none() {
             self.open(stance)?;

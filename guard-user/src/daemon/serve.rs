@@ -9,13 +9,15 @@ use guard_abi::{DeviceClass, DeviceEntry, DeviceKey, DeviceKind, Op, device_flag
 
 use super::Daemon;
 use super::actor;
+use crate::audit::record::Actor;
 use crate::audit::{enrich, log_path, names};
 use crate::config::Modes;
 use crate::control::{
     Answer, AuditStatus, Checked, Device, DeviceCounts, Protection, Request, Status, Verdict,
 };
 use crate::state::HostState;
-use crate::topology::{Classified, Inventory, kernel_dev};
+use crate::sysexits::{INTERNAL, NOT_PERMITTED};
+use crate::topology::{Classified, kernel_dev};
 
 /// A self-test older than this is made again for a status.
 const FRESH: Duration = Duration::from_secs(5);
@@ -31,7 +33,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, request: &Request, client: Client) -> Answer {
         if request.is_privileged() && client.uid != 0 {
             return Answer::Refused {
-                exit: 77,
+                exit: NOT_PERMITTED,
                 message: "only root may do this; run it as root".to_owned(),
             };
         }
@@ -39,46 +41,32 @@ impl Daemon {
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Devices => self.devices(),
             Request::Check { op, objects } => self.check(op, objects),
-            Request::Mark(target) => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.mark(target, by)
-            }
+            Request::Mark(target) => self.mark(target, self.actor(client)),
             Request::ApplyConfig { confirm_host } => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.apply_config(confirm_host, by)
+                self.apply_config(confirm_host, self.actor(client))
             }
-            Request::OverrideRequest(ask) => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.override_request(ask, by)
-            }
+            Request::OverrideRequest(ask) => self.override_request(ask, self.actor(client)),
             Request::OverrideApply {
                 request,
                 signatures,
-            } => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.override_apply(request, signatures, by)
-            }
+            } => self.override_apply(request, signatures, self.actor(client)),
             Request::OverrideUse { grant, command } => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.override_use(*grant, command, by)
+                self.override_use(*grant, command, self.actor(client))
             }
             Request::OverrideReset { confirm_host } => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.override_reset(confirm_host, by)
+                self.override_reset(confirm_host, self.actor(client))
             }
             Request::OverrideList => self.override_list(),
-            Request::OverrideRevoke { grant } => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.override_revoke(*grant, by)
-            }
+            Request::OverrideRevoke { grant } => self.override_revoke(*grant, self.actor(client)),
             Request::Release {
                 device,
                 confirm_host,
-            } => {
-                let by = actor::of_client(&self.sources, client.pid, client.uid);
-                self.release(device.as_deref(), confirm_host, by)
-            }
+            } => self.release(device.as_deref(), confirm_host, self.actor(client)),
         }
+    }
+
+    fn actor(&self, client: Client) -> Actor {
+        actor::of_client(&self.sources, client.pid, client.uid)
     }
 
     fn status(&mut self) -> Status {
@@ -160,21 +148,14 @@ impl Daemon {
     }
 
     fn devices(&self) -> Answer {
-        let scanned;
-        let inventory = match &self.inventory {
-            Some(known) => known,
-            None => match Inventory::scan(&self.roots) {
-                Ok(inventory) => {
-                    scanned = inventory;
-                    &scanned
-                }
-                Err(error) => {
-                    return Answer::Refused {
-                        exit: 70,
-                        message: error.to_string(),
-                    };
-                }
-            },
+        let inventory = match self.current_inventory() {
+            Ok(inventory) => inventory,
+            Err(error) => {
+                return Answer::Refused {
+                    exit: INTERNAL,
+                    message: error.to_string(),
+                };
+            }
         };
         let mut devices: Vec<Device> = self.surveyed.devices.iter().map(device).collect();
         let places: HashMap<String, usize> = devices

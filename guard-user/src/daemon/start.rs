@@ -91,6 +91,17 @@ pub fn node_name() -> String {
         .into_owned()
 }
 
+/// Whether a person means this host; else what to tell them, with what was `undone` for it.
+pub fn confirm_host(confirmed: &str, undone: &str) -> Result<(), String> {
+    let host = node_name();
+    if confirmed == host {
+        return Ok(());
+    }
+    Err(format!(
+        "this host is named '{host}', not '{confirmed}'; {undone} (--confirm-host takes the whole name, as `uname -n` prints it)"
+    ))
+}
+
 /// Everything up to READY.
 pub fn bring_up(config: Config) -> Result<Daemon, End> {
     look_at_kernel()?;

@@ -139,15 +139,16 @@ impl Daemon {
             self.memory_rebuilt = true;
         }
         let classification = classify(&inventory, &uses, &self.state.memory);
+        self.overrides.find_objects(&inventory);
         self.inventory = (inventory.devices().len() <= MANY).then_some(inventory);
         Ok(classification)
     }
 
     /// The devices as they were read last; read anew where there are too many to keep.
-    pub(super) fn current_inventory(&self) -> Option<Cow<'_, Inventory>> {
+    pub(super) fn current_inventory(&self) -> Result<Cow<'_, Inventory>, TopologyError> {
         match &self.inventory {
-            Some(known) => Some(Cow::Borrowed(known)),
-            None => Inventory::scan(&self.roots).ok().map(Cow::Owned),
+            Some(known) => Ok(Cow::Borrowed(known)),
+            None => Inventory::scan(&self.roots).map(Cow::Owned),
         }
     }
 
@@ -195,7 +196,7 @@ impl Daemon {
             .iter()
             .map(|device| (device.key, device.entry))
             .collect();
-        self.lay_grants_over(&mut wanted);
+        self.overrides.lay_grants_over(&mut wanted);
         let report = self.guard.sync_devices(&wanted)?;
         let closed = report.were_free > 0;
         let no_room = (report.no_room > 0).then(|| {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::recorder::Recorder;
-use super::start::{log_context, node_name};
+use super::start::{confirm_host, log_context, node_name};
 use super::{End, actor, lock};
 use crate::audit::enrich::Sources;
 use crate::audit::log::{Draft, Stance};
@@ -14,11 +14,7 @@ use crate::audit::log_path;
 use crate::audit::record::{Body, Unload};
 use crate::kernel::{Guard, pin};
 use crate::state::{self, HostState, Loaded};
-
-const USAGE: u8 = 64;
-const INTERNAL: u8 = 70;
-const TRY_AGAIN: u8 = 75;
-const NOT_PERMITTED: u8 = 77;
+use crate::sysexits::{INTERNAL, NOT_PERMITTED, TRY_AGAIN, USAGE};
 
 fn end(exit: u8, message: impl Into<String>) -> End {
     End {
@@ -29,15 +25,8 @@ fn end(exit: u8, message: impl Into<String>) -> End {
 
 /// Does it, or says why not.
 pub fn unload(confirmed: &str) -> Result<String, End> {
+    confirm_host(confirmed, "nothing was unloaded").map_err(|why| end(USAGE, why))?;
     let host = node_name();
-    if confirmed != host {
-        return Err(end(
-            USAGE,
-            format!(
-                "this host is named '{host}', not '{confirmed}'; nothing was unloaded (--confirm-host takes the whole name, as `uname -n` prints it)"
-            ),
-        ));
-    }
     if !rustix::process::geteuid().is_root() {
         return Err(end(NOT_PERMITTED, "only root may do this; run it as root"));
     }
@@ -108,16 +97,9 @@ fn record(refused: Option<&str>) -> Result<(), End> {
         refused: refused.map(str::to_owned),
     });
     let mut recorder = Recorder::new(log_path().to_owned(), context, epoch, stance);
-    let written = recorder.write(vec![Draft::now(stance, body)], stance);
-    written.map(drop).ok_or_else(|| {
-        end(
-            TRY_AGAIN,
-            format!(
-                "this must be recorded first, and the audit log cannot be written: {}",
-                recorder.failure().unwrap_or("unknown reason")
-            ),
-        )
-    })
+    recorder
+        .write_first(Draft::now(stance, body), stance)
+        .map_err(|why| end(TRY_AGAIN, why))
 }
 
 /// The programs first, then what they looked at.

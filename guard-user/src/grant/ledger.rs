@@ -187,6 +187,11 @@ impl Book {
         &self.grants
     }
 
+    /// The grant with this number.
+    pub fn grant(&self, number: u32) -> Option<&Standing> {
+        self.grants.iter().find(|one| one.given.grant == number)
+    }
+
     /// Requests that were issued and not used.
     pub fn waiting(&self) -> usize {
         self.issued.len() - self.grants.len()

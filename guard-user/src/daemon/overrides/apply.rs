@@ -68,8 +68,7 @@ impl Daemon {
             Object::Drill => self.end_drill(number)?,
             Object::Device(_) | Object::Host => self.open_grant(number, request)?,
         }
-        let book = self.overrides.ledger()?.book();
-        let standing = book.grants().iter().find(|one| one.given.grant == number);
+        let standing = self.overrides.ledger()?.book().grant(number);
         let grant = standing
             .and_then(told_grant)
             .ok_or_else(|| Refusal::new(INTERNAL, "ledger", "the grant is not in the ledger"))?;
@@ -168,7 +167,7 @@ impl Daemon {
 
     /// A device has one grant at a time.
     fn overlapping(&self, request: &Request) -> Option<u32> {
-        let inventory = self.current_inventory()?;
+        let inventory = self.current_inventory().ok()?;
         let new = Open {
             number: 0,
             request: request.clone(),

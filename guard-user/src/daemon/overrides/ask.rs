@@ -169,12 +169,9 @@ impl Daemon {
         dev: u32,
         diskseq: Option<u64>,
     ) -> Result<Meant, Refusal> {
-        let inventory = self.current_inventory().ok_or_else(|| {
-            Refusal::new(
-                TRY_AGAIN,
-                "devices",
-                "the devices cannot be read now; try again",
-            )
+        let inventory = self.current_inventory().map_err(|error| {
+            let what = format!("the devices cannot be read now ({error}); try again");
+            Refusal::new(TRY_AGAIN, "devices", what)
         })?;
         let device = if is_char {
             inventory.drive_of_node(dev)
@@ -222,7 +219,7 @@ impl Daemon {
 
     /// A device as a request has it, by its kernel name.
     pub(super) fn device_now(&self, name: &str) -> Option<Device> {
-        let inventory = self.current_inventory()?;
+        let inventory = self.current_inventory().ok()?;
         inventory
             .by_name(name)
             .map(|device| described(&inventory, device))

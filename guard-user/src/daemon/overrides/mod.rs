@@ -16,10 +16,9 @@ use std::time::{Duration, Instant};
 use guard_abi::{DeviceEntry, DeviceKey, Op};
 use tokio::sync::mpsc;
 
-use super::start::node_name;
+use super::start::confirm_host;
 use super::{Daemon, NOTICE, WARNING, log};
 use crate::audit::enrich::dev_of_text;
-use crate::audit::log::Draft;
 use crate::audit::record::{Actor, Body, Denial, Override, RefusedOverride};
 use crate::audit::time;
 use crate::control::{Answer, Grant, Overrides as Told};
@@ -29,14 +28,9 @@ use crate::grant::request::{Object, Request, hex};
 use crate::grant::{SignatureError, SignersError};
 use crate::kernel::GuardError;
 use crate::session;
+use crate::sysexits::{CONFIG, INTERNAL, NO_INPUT, NOT_PERMITTED, TRY_AGAIN, USAGE};
 use crate::topology::Inventory;
 
-const USAGE: u8 = 64;
-const NO_INPUT: u8 = 66;
-const INTERNAL: u8 = 70;
-const TRY_AGAIN: u8 = 75;
-const NOT_PERMITTED: u8 = 77;
-const CONFIG: u8 = 78;
 /// systemd's ALERT (sd-daemon(3)).
 const ALERT: u8 = 1;
 
@@ -53,6 +47,8 @@ pub struct Overrides {
     /// Why not, where it cannot be used.
     ledger: Result<Ledger, LedgerError>,
     open: Vec<Open>,
+    /// The devices that they are about, as the last survey found them.
+    objects: Vec<(DeviceKey, u32)>,
     /// Tells the loop that a command has ended.
     ended: Option<mpsc::Sender<u32>>,
 }
@@ -161,6 +157,7 @@ impl Overrides {
         Self {
             ledger: Ledger::open(Path::new(LEDGER_PATH), boot_id),
             open: Vec::new(),
+            objects: Vec::new(),
             ended: None,
         }
     }
@@ -177,6 +174,24 @@ impl Overrides {
 
     fn of_mut(&mut self, number: u32) -> Option<&mut Open> {
         self.open.iter_mut().find(|open| open.number == number)
+    }
+
+    /// Which devices the open grants are about, by what a survey has read.
+    pub(super) fn find_objects(&mut self, inventory: &Inventory) {
+        self.objects.clear();
+        for open in &self.open {
+            let keys = open.objects(inventory).into_iter();
+            self.objects.extend(keys.map(|key| (key, open.number)));
+        }
+    }
+
+    /// Writes the grants that are open over what the devices' entries say.
+    pub(super) fn lay_grants_over(&self, entries: &mut [(DeviceKey, DeviceEntry)]) {
+        for (key, number) in &self.objects {
+            for (_, entry) in entries.iter_mut().filter(|(known, _)| known == key) {
+                entry.glass = *number;
+            }
+        }
     }
 
     fn ledger(&mut self) -> Result<&mut Ledger, Refusal> {
@@ -203,12 +218,11 @@ impl Daemon {
         let (Some(grant), Ok(ledger)) = (&mut denial.grant, &self.overrides.ledger) else {
             return;
         };
-        let known = ledger
-            .book()
-            .grants()
-            .iter()
-            .find(|one| id(one.given.grant) == grant.id);
-        if let Some(known) = known {
+        let number = grant
+            .id
+            .strip_prefix("G-")
+            .and_then(|text| text.parse().ok());
+        if let Some(known) = number.and_then(|number| ledger.book().grant(number)) {
             let signers = known.given.signers.iter();
             grant.signers = signers.map(|(_, key)| key.clone()).collect();
             let request = Request::parse(known.given.request.as_bytes());
@@ -216,38 +230,11 @@ impl Daemon {
         }
     }
 
-    /// Writes the grants that are open over what the devices' entries say.
-    pub(super) fn lay_grants_over(&self, entries: &mut [(DeviceKey, DeviceEntry)]) {
-        if self.overrides.open.is_empty() {
-            return;
-        }
-        let Some(inventory) = self.current_inventory() else {
-            return;
-        };
-        for open in &self.overrides.open {
-            let keys = open.objects(&inventory);
-            for (_, entry) in entries.iter_mut().filter(|(key, _)| keys.contains(key)) {
-                entry.glass = open.number;
-            }
-        }
-    }
-
     /// Records a step before it is taken.
     fn record_step(&mut self, record: Override) -> Result<(), Refusal> {
         let body = Body::Override(Box::new(record));
-        let draft = Draft::now(self.stance(), body);
-        let stance = self.stance();
-        let written = self.recorder.write(vec![draft], stance);
-        self.mind_the_log();
-        if written.is_some() {
-            return Ok(());
-        }
-        let why = self.recorder.failure().unwrap_or("unknown reason");
-        Err(Refusal::new(
-            TRY_AGAIN,
-            "audit",
-            format!("this must be recorded first, and the audit log cannot be written: {why}"),
-        ))
+        self.record_first(body)
+            .map_err(|why| Refusal::new(TRY_AGAIN, "audit", why))
     }
 
     /// Records that a step was refused, and answers so.
@@ -360,7 +347,7 @@ impl Daemon {
                 id(number)
             )
         });
-        self.set_health("overrides", problem);
+        self.set_health("closing", problem);
         let at = self
             .overrides
             .open
@@ -415,13 +402,8 @@ impl Daemon {
     }
 
     fn try_reset(&mut self, confirmed: &str, record: &Override) -> Result<String, Refusal> {
-        let host = node_name();
-        if confirmed != host {
-            let what = format!(
-                "this host is named '{host}', not '{confirmed}'; nothing was done (--confirm-host takes the whole name, as `uname -n` prints it)"
-            );
-            return Err(Refusal::new(USAGE, "other-host", what));
-        }
+        confirm_host(confirmed, "nothing was done")
+            .map_err(|why| Refusal::new(USAGE, "other-host", why))?;
         if self.overrides.ledger.is_ok() {
             let what = "the ledger is whole; to close a grant: dbguard override revoke G-N";
             return Err(Refusal::new(NO_INPUT, "not-damaged", what));

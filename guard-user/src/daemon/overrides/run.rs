@@ -74,9 +74,7 @@ impl Daemon {
     }
 
     fn why_not_use(&mut self, number: u32) -> Result<(), Refusal> {
-        let known = self.overrides.ledger()?.book().grants().iter();
-        let standing = known.rev().find(|one| one.given.grant == number).cloned();
-        let Some(standing) = standing else {
+        let Some(standing) = self.overrides.ledger()?.book().grant(number).cloned() else {
             let what = format!(
                 "{} was never given on this host in this boot; `dbguard override list` shows what was",
                 id(number)
@@ -106,11 +104,8 @@ impl Daemon {
         let in_kernel = self.guard.uses_left(number)?;
         let open = self.overrides.of(number);
         let uses = open.map_or(0, |open| open.request.uses);
-        let known = self.overrides.ledger()?.book().grants().iter();
-        let spent = known
-            .filter(|one| one.given.grant == number)
-            .map(|one| one.used)
-            .sum();
+        let known = self.overrides.ledger()?.book().grant(number);
+        let spent = known.map_or(0, |one| one.used);
         Ok(in_kernel.min(uses.saturating_sub(spent)))
     }
 
