@@ -130,14 +130,11 @@ pub fn bpf_environment(cargo: &mut Command, toolchain: &bpf::Toolchain) {
 
 fn build_host(profile: Profile) -> Result<()> {
     let mut cargo = cargo();
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "guard-user",
-        "--package",
-        "guard-tests",
-    ]);
+    cargo.args(["build", "--quiet", "--package", "guard-user"]);
+    if profile != Profile::Release {
+        // These have guard-user compiled with what tests need beside.
+        cargo.args(["--package", "guard-tests"]);
+    }
     cargo.args(["--bins", "--profile", profile.names().0]);
     cargo.env("DBGUARD_BPF_OBJECT", object());
     cmd::run(&mut cargo, "building the controller and the guest programs")

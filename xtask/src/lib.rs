@@ -8,6 +8,7 @@ pub mod cmd;
 pub mod coverage;
 pub mod demo;
 pub mod fmt;
+pub mod fuzz;
 pub mod guest;
 pub mod image;
 pub mod lint;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use xtask::guest::Failure;
 use xtask::package::NotYet;
 use xtask::setup::Missing;
-use xtask::{bench, build, coverage, demo, fmt, lint, package, setup, test, vm};
+use xtask::{bench, build, coverage, demo, fmt, fuzz, lint, package, setup, test, vm};
 
 /// The service is not available: something needed is missing (sysexits.h EX_UNAVAILABLE).
 const UNAVAILABLE: u8 = 69;
@@ -48,6 +48,7 @@ enum Verb {
     /// Make Debian packages (not part of this version)
     Package,
     Demo(demo::Options),
+    Fuzz(fuzz::Options),
     Bench(bench::Options),
 }
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Lint => lint::run().map(|()| 0),
         Verb::Package => package::run().map(|()| 0),
         Verb::Demo(options) => demo::run(&options),
+        Verb::Fuzz(options) => fuzz::run(&options).map(|()| 0),
         Verb::Bench(options) => bench::run(&options),
     };
     match result {

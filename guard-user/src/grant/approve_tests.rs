@@ -1,4 +1,4 @@
-use super::super::request::tests::example;
+use super::super::testing::request as example;
 use super::*;
 
 fn host() -> Host {

@@ -144,7 +144,12 @@ impl Key {
         }
         let data = key.key_data().clone();
         let kind = examined(kind, &data)?;
-        Ok(Self { kind, data, blob })
+        let key = Self { kind, data, blob };
+        // OpenSSH reads an application as a C string (sshbuf_get_cstring).
+        if key.application().is_some_and(|name| name.contains('\0')) {
+            return Err(WireError::NotText("the application").into());
+        }
+        Ok(key)
     }
 
     /// Its type.

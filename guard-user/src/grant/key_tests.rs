@@ -85,3 +85,16 @@ fn lengths_of_moduli() {
         assert_eq!(key, Err(KeyError::Numbers("RSA key")), "{modulus:?}");
     }
 }
+
+/// Found by fuzzing a list of revocations.
+#[test]
+fn an_application_is_a_c_string() {
+    let blob = |application: &[u8]| {
+        let key = Authenticator::sk_ed25519(1).public();
+        let point = &key[key.len() - 8 - 32..key.len() - 8];
+        plain_blob("sk-ssh-ed25519@openssh.com", &[point, application])
+    };
+    assert!(Key::from_blob(&blob(b"ssh:")).is_ok());
+    assert!(Key::from_blob(&blob(b"ssh:\0x")).is_err());
+    assert!(Key::from_blob(&blob(b"\0")).is_err());
+}

@@ -29,8 +29,8 @@ mod wire;
 mod certificate_tests;
 #[cfg(test)]
 mod differential;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use certificate::CertificateError;
 pub use key::{Key, KeyError, KeyKind, SignatureFault};

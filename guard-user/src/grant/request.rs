@@ -412,4 +412,4 @@ fn ops_of(text: &str) -> Option<Vec<Op>> {
 
 #[cfg(test)]
 #[path = "request_tests.rs"]
-pub(in crate::grant) mod tests;
+mod tests;

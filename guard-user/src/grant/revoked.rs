@@ -34,8 +34,8 @@ pub enum RevokedError {
 /// Why a line of a text list revokes nothing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RevokedLine {
-    /// Not UTF-8, or with a NUL.
-    #[error("it is not text")]
+    /// Not UTF-8, or with a control character.
+    #[error("it is not plain text with line feeds")]
     NotText,
     /// A fingerprint of the wrong kind or length.
     #[error("it is no SHA256: fingerprint as ssh-keygen -l prints it")]
@@ -93,6 +93,9 @@ impl RevokedCertificates {
     }
 }
 
+/// What stands between words.
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// By what a signature is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
@@ -130,10 +133,14 @@ impl Revoked {
 
     fn line(&mut self, bytes: &[u8]) -> Result<(), RevokedLine> {
         let text = str::from_utf8(bytes)
-            .ok()
-            .filter(|text| !text.contains('\0'))
-            .ok_or(RevokedLine::NotText)?
-            .trim();
+            .map_err(|_| RevokedLine::NotText)?
+            .trim_matches(BLANKS);
+        // A carriage return behind a key is read over; alone on its line OpenSSH takes it for a key.
+        let inner = text.strip_suffix('\r').filter(|inner| !inner.is_empty());
+        let text = inner.unwrap_or(text).trim_end_matches(BLANKS);
+        if text.contains(|letter: char| letter.is_control() && letter != '\t') {
+            return Err(RevokedLine::NotText);
+        }
         if text.is_empty() || text.starts_with('#') {
             return Ok(());
         }
@@ -142,10 +149,12 @@ impl Revoked {
                 return Err(RevokedLine::NeedsAuthority(needing));
             }
         }
-        let hash = text.strip_prefix("hash:").map(str::trim_start);
+        let hash = text
+            .strip_prefix("hash:")
+            .map(|rest| rest.trim_start_matches(BLANKS));
         if hash.is_some() || text.starts_with("SHA256:") {
             // A fingerprint may be followed by a comment, as a key may.
-            let word = hash.unwrap_or(text).split_whitespace().next();
+            let word = hash.unwrap_or(text).split(BLANKS).next();
             let digest = word.and_then(digest_of).ok_or(RevokedLine::Fingerprint)?;
             self.digest(digest);
             return Ok(());
@@ -250,7 +259,7 @@ pub(super) fn never_counts(why: &KeyError) -> bool {
 
 /// The SHA-256 of the key of a line `type base64 [comment]`. A certificate counts as the key in it.
 fn line_digest(text: &str) -> Result<[u8; 32], RevokedLine> {
-    let mut words = text.split_ascii_whitespace();
+    let mut words = text.split(BLANKS).filter(|word| !word.is_empty());
     let (Some(name), Some(encoded)) = (words.next(), words.next()) else {
         return Err(RevokedLine::NoKey);
     };

@@ -30,7 +30,11 @@ pub fn choose(base: &Base) -> Result<Accel> {
     let what = "trying whether a guest boots under KVM (once a machine, 12 s at most)";
     let qemu = Emulator::choose()?;
     let place = cache::ensure("kvm", &machine(qemu), what, |work| {
-        let answer = if boots(qemu, base, work)? { "yes" } else { "no" };
+        let answer = if boots(qemu, base, work)? {
+            "yes"
+        } else {
+            "no"
+        };
         eprintln!(
             "set-up: KVM: {answer}{}",
             if answer == "no" {

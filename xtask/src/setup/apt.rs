@@ -18,6 +18,11 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// A suite of the machine's own archive, and the suite wanted from the same place.
 pub type Sibling = (&'static str, &'static str);
 
+/// What a sources file calls it, and the lists that are needed of it.
+type Kind = (&'static str, &'static str);
+const BINARY: Kind = ("deb", "Packages");
+const SOURCE: Kind = ("deb-src", "Sources");
+
 /// An apt that knows only the suites it was made for.
 pub struct Apt {
     /// Its directory; `None` is the machine's own apt.
@@ -40,8 +45,18 @@ impl Apt {
 
     /// An apt in `dir` with `siblings` of the machine's own suites, its lists fetched.
     pub fn private(dir: &Path, siblings: &[Sibling], log: &Path) -> Result<Self> {
+        Self::of(dir, BINARY, siblings, log)
+    }
+
+    /// An apt in `dir` with the sources of the machine's own `suites`.
+    pub fn of_sources(dir: &Path, suites: &[&'static str], log: &Path) -> Result<Self> {
+        let own: Vec<Sibling> = suites.iter().map(|&suite| (suite, suite)).collect();
+        Self::of(dir, SOURCE, &own, log)
+    }
+
+    fn of(dir: &Path, kind: Kind, siblings: &[Sibling], log: &Path) -> Result<Self> {
         let own = Self::own(log)?;
-        let sources = sources(&archives()?, siblings);
+        let sources = sources(&archives()?, kind, siblings);
         if sources.is_empty() {
             let wanted: Vec<&str> = siblings.iter().map(|(own, _)| *own).collect();
             bail!(
@@ -104,6 +119,22 @@ impl Apt {
         fs::remove_dir_all(&debs).with_context(|| format!("cannot remove {}", debs.display()))
     }
 
+    /// Downloads the newest source of `package`; gives the files, in `work`.
+    pub fn source(&self, package: &str, work: &Path) -> Result<Vec<PathBuf>> {
+        let files = work.join("source");
+        fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
+        cmd::logged(
+            self.command("apt-get")
+                .args(["source", "--download-only", package])
+                .current_dir(&files),
+            "downloading a source package",
+            &self.log,
+        )?;
+        fs::read_dir(&files)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+            .context("listing the download")
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         // What is fetched lies in a directory of this user's, which apt's own user may not enter.
@@ -145,14 +176,14 @@ fn archives() -> Result<Vec<(String, String)>> {
 }
 
 /// A sources file (sources.list(5), deb822 style) with the siblings of `archives`.
-fn sources(archives: &[(String, String)], siblings: &[Sibling]) -> String {
+fn sources(archives: &[(String, String)], (kind, lists): Kind, siblings: &[Sibling]) -> String {
     let mut text = String::new();
     for (address, suite) in archives {
         for (_, wanted) in siblings.iter().filter(|(own, _)| own == suite) {
             // Infallible: a String takes every write.
             let _ = write!(
                 text,
-                "Types: deb\nURIs: {address}\nSuites: {wanted}\nComponents: main\nTargets: Packages\n"
+                "Types: {kind}\nURIs: {address}\nSuites: {wanted}\nComponents: main\nTargets: {lists}\n"
             );
             if Path::new(KEYRING).exists() {
                 let _ = writeln!(text, "Signed-By: {KEYRING}");
@@ -182,6 +213,7 @@ mod tests {
         ];
         let text = sources(
             &archives,
+            BINARY,
             &[
                 ("bookworm", "bullseye"),
                 ("bookworm-security", "bullseye-security"),
@@ -190,6 +222,6 @@ mod tests {
         assert!(text.contains("URIs: http://a.example/debian/\nSuites: bullseye\n"));
         assert!(text.contains("URIs: http://b.example/sec/\nSuites: bullseye-security\n"));
         assert_eq!(text.matches("Types: deb\n").count(), 2);
-        assert_eq!(sources(&archives, &[("sid", "sid")]), "");
+        assert_eq!(sources(&archives, BINARY, &[("sid", "sid")]), "");
     }
 }

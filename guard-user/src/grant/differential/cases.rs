@@ -1,9 +1,11 @@
 //! What ssh-keygen is asked about keys, signatures and certificates.
 
+use super::super::NAMESPACE;
 use super::super::testing::{
     Authenticator, CertificateDraft, Draft, PIN, TOUCHED, armour, certify, public_line, unarmoured,
 };
-use super::{Case, NAMESPACE, Oracle, TEXT, flips};
+use super::super::testing::{Case, NOW, TEXT};
+use super::{Oracle, flips};
 
 pub(super) const SIGN: [&str; 2] = ["-n", NAMESPACE];
 
@@ -280,6 +282,6 @@ fn hardware_certificates(oracle: &Oracle) {
         let demanding = with(|draft| draft.demand("verify-required", b""));
         oracle.both("with its PIN", &demanding);
         oracle.neither("of type 3", &with(|draft| draft.kind = 3));
-        oracle.neither("expired", &with(|draft| draft.valid.1 = super::NOW));
+        oracle.neither("expired", &with(|draft| draft.valid.1 = NOW));
     }
 }

@@ -1,10 +1,11 @@
 //! What ssh-keygen is asked about lists of signers and of revocations.
 
 use super::super::key::Key;
-use super::super::testing::Authenticator;
+use super::super::testing::Case;
+use super::super::testing::{Authenticator, plain_blob, public_line};
 use super::super::wire::base64;
 use super::cases::SIGN;
-use super::{Case, Oracle, flips};
+use super::{Oracle, flips};
 
 pub(super) fn lines(oracle: &Oracle) {
     let key = oracle.public("ed25519");
@@ -156,6 +157,9 @@ pub(super) fn revocations(oracle: &Oracle) {
     );
     oracle.neither("as a plain key", &plain.revoked(certificate.as_bytes()));
     oracle.neither("rubbish", &plain.revoked(b"rubbish\n"));
+    let no_point = plain_blob("ssh-ed25519", &[&[2; 32]]);
+    let no_point = public_line(&no_point);
+    oracle.differs("bad-revocation", &plain.revoked(no_point.as_bytes()));
     for words in [
         fingerprint.clone(),
         format!("hash: {fingerprint}"),

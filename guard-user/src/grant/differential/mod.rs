@@ -4,97 +4,18 @@
 //! `DBGUARD_FLIPS=15` in the environment changes 15 times as many bits (about a minute).
 
 mod cases;
-mod differences;
+mod corpus;
 mod files;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{
-    KeyRules, Revoked, RevokedError, SignatureError, Signed, Signers, SignersError, verify,
-};
-use differences::DIFFERENCES;
-
-const TEXT: &[u8] = b"dbguard override request 1\nhost: db7\nop: raw-write\n";
-/// 2027-01-15T08:00:00Z
-const NOW: u64 = 1_800_000_000;
-const NOW_WORDS: &str = "20270115080000Z";
-const NAMESPACE: &str = "override@dbguard";
-
-/// Why a case is refused here.
-#[derive(Debug)]
-enum Refusal {
-    Signers(SignersError),
-    Revoked(RevokedError),
-    Signature(SignatureError),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Signers(why) => why.fmt(f),
-            Self::Revoked(why) => why.fmt(f),
-            Self::Signature(why) => why.fmt(f),
-        }
-    }
-}
-
-/// One question.
-#[derive(Clone)]
-struct Case {
-    principal: String,
-    signers: Vec<u8>,
-    revoked: Option<Vec<u8>>,
-    text: Vec<u8>,
-    armoured: Vec<u8>,
-    rules: KeyRules,
-}
-
-impl Case {
-    fn of(principal: &str, signers: &str, armoured: &str) -> Self {
-        Self {
-            principal: principal.to_owned(),
-            signers: signers.as_bytes().to_vec(),
-            revoked: None,
-            text: TEXT.to_vec(),
-            armoured: armoured.as_bytes().to_vec(),
-            // As much as can be allowed, so that the rest is compared.
-            rules: KeyRules {
-                software: vec![principal.to_owned()],
-                rsa: true,
-                require_pin: false,
-                applications: vec!["*".to_owned()],
-            },
-        }
-    }
-
-    fn revoked(&self, revoked: &[u8]) -> Self {
-        Self {
-            revoked: Some(revoked.to_vec()),
-            ..self.clone()
-        }
-    }
-
-    fn rules(&self, change: impl FnOnce(&mut KeyRules)) -> Self {
-        let mut case = self.clone();
-        change(&mut case.rules);
-        case
-    }
-
-    fn here(&self) -> Result<Signed, Refusal> {
-        let mut signers =
-            Signers::parse(&self.signers, Path::new("list")).map_err(Refusal::Signers)?;
-        if let Some(revoked) = &self.revoked {
-            signers = signers.without(Revoked::parse(revoked).map_err(Refusal::Revoked)?);
-        }
-        verify(&self.text, &self.armoured, &signers, &self.rules, NOW).map_err(Refusal::Signature)
-    }
-}
+use super::NAMESPACE;
+use super::testing::{Case, DIFFERENCES, NOW_WORDS, Reference, TEXT};
 
 /// ssh-keygen(1), and the files that it reads.
 struct Oracle {
@@ -187,19 +108,6 @@ impl Oracle {
         fs::read(self.path("krl")).expect("the list")
     }
 
-    fn accepts(&self, case: &Case) -> bool {
-        self.write("signers", &case.signers);
-        self.write("signature", &case.armoured);
-        let time = format!("-Overify-time={NOW_WORDS}");
-        let mut arguments = vec!["-Y", "verify", &time, "-n", NAMESPACE, "-I"];
-        arguments.extend([case.principal.as_str(), "-f", "signers", "-s", "signature"]);
-        if let Some(revoked) = &case.revoked {
-            self.write("revocations", revoked);
-            arguments.extend(["-r", "revocations"]);
-        }
-        self.run(&arguments, &case.text).0
-    }
-
     /// Both accept it, and agree on who has signed.
     fn both(&self, what: &str, case: &Case) {
         let signed = case.here().unwrap_or_else(|why| panic!("{what}: {why}"));
@@ -229,31 +137,26 @@ impl Oracle {
         self.met.borrow_mut().insert(name);
     }
 
-    /// Of something changed at random: accepted here only if there, refused here alone only for a
-    /// reason that has a name.
+    /// Of something changed at random.
     fn compare(&self, what: &str, case: &Case) {
-        match (case.here(), self.accepts(case)) {
-            (Ok(signed), false) => panic!("{what}: accepted here alone: {signed:?}"),
-            (Err(why), true) => {
-                let name = difference(&why).unwrap_or_else(|| panic!("{what}: {why}"));
-                assert!(DIFFERENCES.iter().any(|&(known, ..)| known == name));
-            }
-            (Ok(_), true) | (Err(_), false) => {}
+        if let Err(how) = case.agreed(self) {
+            panic!("{what}: {how}");
         }
     }
 }
 
-/// The name for a reason that ssh-keygen does not have.
-fn difference(why: &Refusal) -> Option<&'static str> {
-    use SignatureError as E;
-    match why {
-        Refusal::Signers(SignersError::Line { .. }) => Some("bad-line"),
-        Refusal::Signers(SignersError::SharedKey { .. }) => Some("shared-key"),
-        Refusal::Signers(SignersError::SharedName { .. }) => Some("shared-name"),
-        Refusal::Signature(E::NotArmoured | E::Follows | E::NotBase64) => Some("armour"),
-        Refusal::Signature(E::Version(0)) => Some("version"),
-        Refusal::Signature(E::Reserved) => Some("reserved"),
-        _ => None,
+impl Reference for Oracle {
+    fn accepts(&self, case: &Case) -> bool {
+        self.write("signers", &case.signers);
+        self.write("signature", &case.armoured);
+        let time = format!("-Overify-time={NOW_WORDS}");
+        let mut arguments = vec!["-Y", "verify", &time, "-n", NAMESPACE, "-I"];
+        arguments.extend([case.principal.as_str(), "-f", "signers", "-s", "signature"]);
+        if let Some(revoked) = &case.revoked {
+            self.write("revocations", revoked);
+            arguments.extend(["-r", "revocations"]);
+        }
+        self.run(&arguments, &case.text).0
     }
 }
 
@@ -282,6 +185,7 @@ fn nothing_is_accepted_that_ssh_keygen_refuses() {
     cases::certificates(&oracle);
     files::lines(&oracle);
     files::revocations(&oracle);
+    corpus::replay(&oracle);
     let met = oracle.met.borrow();
     for (name, _, why) in DIFFERENCES {
         let untried = why.ends_with("not tried in the test");

@@ -2,7 +2,7 @@
 
 /// What ssh-keygen accepts and this program does not: a name, what it is, why. The rows of
 /// docs/break-glass.md, section "Differences from ssh-keygen -Y verify".
-pub(super) const DIFFERENCES: [(&str, &str, &str); 29] = [
+pub const DIFFERENCES: [(&str, &str, &str); 30] = [
     (
         "touch",
         "a hardware key that nobody touched (flag 0x01)",
@@ -114,6 +114,11 @@ pub(super) const DIFFERENCES: [(&str, &str, &str); 29] = [
         "bad-line",
         "a line that cannot be understood, next to one that can",
         "ssh-keygen skips it; here the file authorises nobody and says why",
+    ),
+    (
+        "bad-revocation",
+        "a list of revocations with a key in it that is none: no point of its curve",
+        "it was meant to revoke something",
     ),
     (
         "control",

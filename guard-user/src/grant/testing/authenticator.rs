@@ -4,14 +4,15 @@ use base64ct::{Base64, Encoding};
 use ed25519_dalek::{Signer as _, SigningKey};
 use p256::ecdsa::{Signature as P256Signature, SigningKey as P256Key};
 
-use super::envelope::signed;
-use super::key::Told;
-use super::wire::{Wire, put_string, sha256};
+use super::super::NAMESPACE;
+use super::super::envelope::signed;
+use super::super::key::Told;
+use super::super::wire::{Wire, put_string, sha256};
 
 /// Somebody touched the key.
-pub(super) const TOUCHED: u8 = 0x01;
+pub const TOUCHED: u8 = 0x01;
 /// Its PIN was asked for.
-pub(super) const PIN: u8 = 0x04;
+pub const PIN: u8 = 0x04;
 
 #[derive(Clone)]
 enum Secret {
@@ -22,15 +23,18 @@ enum Secret {
 
 /// A private key, and how it behaves.
 #[derive(Clone)]
-pub(super) struct Authenticator {
+pub struct Authenticator {
     secret: Secret,
-    pub(super) application: String,
-    pub(super) flags: u8,
-    pub(super) counter: u32,
+    /// What a hardware key was made for.
+    pub application: String,
+    /// What it tells of touch and PIN.
+    pub flags: u8,
+    /// How often it says it has signed.
+    pub counter: u32,
     /// Numbers of ECDSA signatures begin with a zero too many.
-    pub(super) padded: bool,
+    pub padded: bool,
     /// What stands in for the public key: a certificate.
-    pub(super) certificate: Option<Vec<u8>>,
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Authenticator {
@@ -45,39 +49,48 @@ impl Authenticator {
         }
     }
 
-    pub(super) fn ed25519(seed: u8) -> Self {
+    /// A software key.
+    pub fn ed25519(seed: u8) -> Self {
         Self::with(Secret::Ed25519(Box::new(SigningKey::from_bytes(
             &[seed; 32],
         ))))
     }
 
-    pub(super) fn sk_ed25519(seed: u8) -> Self {
+    /// A hardware key.
+    pub fn sk_ed25519(seed: u8) -> Self {
         Self::with(Secret::SkEd25519(Box::new(SigningKey::from_bytes(
             &[seed; 32],
         ))))
     }
 
-    pub(super) fn sk_ecdsa(seed: u8) -> Self {
+    /// A hardware key.
+    pub fn sk_ecdsa(seed: u8) -> Self {
         let key = P256Key::from_slice(&[seed; 32]).expect("below the order of the curve");
         Self::with(Secret::SkEcdsa(Box::new(key)))
     }
 
-    pub(super) fn flags(mut self, flags: u8) -> Self {
+    /// Tells this of touch and PIN.
+    #[must_use]
+    pub fn flags(mut self, flags: u8) -> Self {
         self.flags = flags;
         self
     }
 
-    pub(super) fn application(mut self, application: &str) -> Self {
+    /// Made for this.
+    #[must_use]
+    pub fn application(mut self, application: &str) -> Self {
         application.clone_into(&mut self.application);
         self
     }
 
-    pub(super) fn certified(mut self, certificate: &CertificateDraft<'_>) -> Self {
+    /// Signs with a certificate.
+    #[must_use]
+    pub fn certified(mut self, certificate: &CertificateDraft<'_>) -> Self {
         self.certificate = Some(certificate.blob());
         self
     }
 
-    fn type_name(&self) -> &'static str {
+    pub(super) fn type_name(&self) -> &'static str {
         match self.secret {
             Secret::Ed25519(_) => "ssh-ed25519",
             Secret::SkEd25519(_) => "sk-ssh-ed25519@openssh.com",
@@ -105,7 +118,7 @@ impl Authenticator {
     }
 
     /// Its public key.
-    pub(super) fn public(&self) -> Vec<u8> {
+    pub fn public(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_string(&mut out, self.type_name().as_bytes());
         out.extend(self.fields());
@@ -113,12 +126,12 @@ impl Authenticator {
     }
 
     /// `type base64`.
-    pub(super) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         public_line(&self.public())
     }
 
     /// A signature over bytes, in its SSH encoding.
-    pub(super) fn raw(&self, message: &[u8]) -> Vec<u8> {
+    pub fn raw(&self, message: &[u8]) -> Vec<u8> {
         let told = Told {
             flags: self.flags,
             counter: self.counter,
@@ -149,7 +162,7 @@ impl Authenticator {
     }
 
     /// What `ssh-keygen -Y sign -n override@dbguard` writes.
-    pub(super) fn sign(&self, text: &[u8]) -> String {
+    pub fn sign(&self, text: &[u8]) -> String {
         Draft::of(self).armoured(text)
     }
 }
@@ -168,28 +181,36 @@ fn mpint(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The fields of a signature, to be written in other ways than tools do.
-pub(super) struct Draft<'a> {
-    pub(super) by: &'a Authenticator,
-    pub(super) version: u32,
-    pub(super) namespace: &'a str,
-    pub(super) reserved: &'a [u8],
-    pub(super) hash: &'a str,
-    pub(super) trailing: &'a [u8],
+pub struct Draft<'a> {
+    /// Who signs.
+    pub by: &'a Authenticator,
+    /// 1.
+    pub version: u32,
+    /// What for.
+    pub namespace: &'a str,
+    /// Nothing.
+    pub reserved: &'a [u8],
+    /// `sha256` or `sha512`.
+    pub hash: &'a str,
+    /// Behind everything.
+    pub trailing: &'a [u8],
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn of(by: &'a Authenticator) -> Self {
+    /// As ssh-keygen writes it.
+    pub fn of(by: &'a Authenticator) -> Self {
         Self {
             by,
             version: 1,
-            namespace: super::NAMESPACE,
+            namespace: NAMESPACE,
             reserved: b"",
             hash: "sha256",
             trailing: b"",
         }
     }
 
-    pub(super) fn armoured(&self, text: &[u8]) -> String {
+    /// Signed.
+    pub fn armoured(&self, text: &[u8]) -> String {
         let bytes = signed(self.namespace, self.hash, &sha256(text));
         let mut out = b"SSHSIG".to_vec();
         out.extend_from_slice(&self.version.to_be_bytes());
@@ -205,22 +226,25 @@ impl<'a> Draft<'a> {
 }
 
 /// The fields of a certificate.
-pub(super) struct CertificateDraft<'a> {
+pub struct CertificateDraft<'a> {
     key: &'a Authenticator,
     authority: &'a Authenticator,
-    pub(super) serial: u64,
-    pub(super) kind: u32,
-    pub(super) id: &'a str,
-    pub(super) principals: &'a [&'a str],
-    pub(super) valid: (u64, u64),
-    pub(super) critical: Vec<(String, Vec<u8>)>,
+    /// Serial number.
+    pub serial: u64,
+    /// 1 for users, 2 for hosts.
+    pub kind: u32,
+    /// Key id.
+    pub id: &'a str,
+    /// Whom it is for.
+    pub principals: &'a [&'a str],
+    /// From and until, seconds since 1970.
+    pub valid: (u64, u64),
+    /// Critical options.
+    pub critical: Vec<(String, Vec<u8>)>,
 }
 
 /// A certificate for a key by an authority, for alice, without an end.
-pub(super) fn certify<'a>(
-    key: &'a Authenticator,
-    authority: &'a Authenticator,
-) -> CertificateDraft<'a> {
+pub fn certify<'a>(key: &'a Authenticator, authority: &'a Authenticator) -> CertificateDraft<'a> {
     CertificateDraft {
         key,
         authority,
@@ -234,11 +258,13 @@ pub(super) fn certify<'a>(
 }
 
 impl CertificateDraft<'_> {
-    pub(super) fn demand(&mut self, option: &str, contents: &[u8]) {
+    /// Adds a critical option.
+    pub fn demand(&mut self, option: &str, contents: &[u8]) {
         self.critical.push((option.to_owned(), contents.to_owned()));
     }
 
-    pub(super) fn blob(&self) -> Vec<u8> {
+    /// Its SSH encoding, signed by its authority.
+    pub fn blob(&self) -> Vec<u8> {
         let name = self.key.type_name();
         let name = name.strip_suffix("@openssh.com").unwrap_or(name);
         let mut principals = Vec::new();
@@ -271,7 +297,7 @@ impl CertificateDraft<'_> {
 }
 
 /// A key of any type, from its fields.
-pub(super) fn plain_blob(name: &str, fields: &[&[u8]]) -> Vec<u8> {
+pub fn plain_blob(name: &str, fields: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     put_string(&mut out, name.as_bytes());
     for field in fields {
@@ -281,13 +307,13 @@ pub(super) fn plain_blob(name: &str, fields: &[&[u8]]) -> Vec<u8> {
 }
 
 /// `type base64` of a public key or certificate.
-pub(super) fn public_line(blob: &[u8]) -> String {
+pub fn public_line(blob: &[u8]) -> String {
     let name = Wire::new(blob).text("its type").expect("a type");
     format!("{name} {}", Base64::encode_string(blob))
 }
 
 /// Armour as ssh-keygen writes it.
-pub(super) fn armour(blob: &[u8]) -> String {
+pub fn armour(blob: &[u8]) -> String {
     let text = Base64::encode_string(blob);
     let lines: Vec<&str> = text
         .as_bytes()
@@ -301,7 +327,7 @@ pub(super) fn armour(blob: &[u8]) -> String {
 }
 
 /// What is inside armour.
-pub(super) fn unarmoured(armoured: &str) -> Vec<u8> {
+pub fn unarmoured(armoured: &str) -> Vec<u8> {
     let letters: String = armoured
         .lines()
         .filter(|line| !line.starts_with('-'))
