@@ -3,6 +3,7 @@
 mod bindings;
 mod chain;
 mod ends;
+mod hardware;
 mod people;
 mod recipes;
 
@@ -53,6 +54,7 @@ pub fn cases() -> Vec<Case> {
         Case::test("keys-that-do-not-count", people::keys)
             .limit(90)
             .once(),
+        Case::test("hardware-keys", hardware::keys).limit(90).once(),
         Case::test("two-people", people::two).limit(90).once(),
         Case::test("requester", people::requester).limit(60).once(),
         Case::test("emergency-key", people::emergency)

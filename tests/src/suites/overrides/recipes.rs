@@ -10,7 +10,9 @@ const BOTH: &str = "both() { ask \"$@\" && sign alice bob && G=$(apply alice.sig
 
 /// A data volume is checked and repaired, unmounted.
 pub fn repair() -> Result<()> {
-    must("G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec 'wipefs -qaf $DEV; mkfs.ext4 -q -F $DEV; dd if=/dev/zero of=$DEV bs=1024 count=16 seek=8 conv=fsync,notrunc 2>/dev/null'")?;
+    must(
+        "G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec 'wipefs -qaf $DEV; mkfs.ext4 -q -F $DEV; dd if=/dev/zero of=$DEV bs=1024 count=16 seek=8 conv=fsync,notrunc 2>/dev/null'",
+    )?;
     let broken = Snapshot::take(&granted()?)?;
     must("e2fsck -f -y $DEV >/dev/null 2>&1 && exit 2; exit 0")?;
     broken.unchanged()?;
