@@ -36,4 +36,34 @@ fi
 if { : >/dev/disk/by-role/data; } 2>/dev/null; then
 	echo "@refuses no"
 fi
+
+# What breaking the glass adds to a refusal: nothing is open; the device is another's grant's; the
+# process runs under another grant than the device's, which is the whole check.
+devices=(/dev/nullb0 /dev/nullb1)
+laptop=/run/laptop
+mkdir -p $laptop /etc/dbguard/allowed_signers.d /etc/dbguard/conf.d
+cd $laptop
+ssh-keygen -q -t ed25519 -N '' -f key
+echo "bench namespaces=\"override@dbguard\" $(cut -d' ' -f1,2 key.pub)" >/etc/dbguard/allowed_signers.d/bench
+printf '[override]\nsoftware_keys = ["bench"]\n' >/etc/dbguard/conf.d/bench.toml
+dbguard config apply --confirm-host "$(uname -n)" >/dev/null
+modprobe null_blk nr_devices=2
+udevadm settle
+for device in "${devices[@]}"; do
+	dbguard mark --device "$device" >/dev/null
+done
+"$bench" refused "${devices[0]}" refused_ungranted
+grants=()
+for device in "${devices[@]}"; do
+	rm -f r.txt.sig
+	dbguard override request --device "$device" --op raw-write --incident BENCH --reason bench >r.txt 2>/dev/null
+	ssh-keygen -q -Y sign -f key -n override@dbguard r.txt 2>/dev/null
+	before=$(date +%s%N)
+	dbguard override apply r.txt r.txt.sig >applied
+	after=$(date +%s%N)
+	echo "@apply_ns $((after - before))"
+	grants+=("$(sed -n 's/^\(G-[0-9]*\) is open.*/\1/p' applied)")
+done
+"$bench" refused "${devices[0]}" refused_of_a_grant
+dbguard exec --grant "${grants[1]}" -- "$bench" refused "${devices[0]}" refused_under_another
 kill $server

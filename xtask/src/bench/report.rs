@@ -21,6 +21,14 @@ const BARS: &[(&str, f64)] = &[
     ("fsync", 2.0),
 ];
 
+/// The most that grants may add to a refused open, in instructions: to one of a device that none is
+/// about, and the whole check.
+const GRANT_CHECK: f64 = 40.0;
+
+/// The longest from the command `override apply` to a grant that is open, with the start of the
+/// program, in ns of a processor of one instruction a ns.
+const APPLY_NS: f64 = 50e6;
+
 /// The most the controller may keep resident, in KiB.
 const RESIDENT_KIB: f64 = 15.0 * 1024.0;
 
@@ -114,6 +122,29 @@ impl Report {
                 format!("{operation}: {above:+.1} instructions above the empty programs (at most {most})"),
             ));
         }
+        let added = |name: &str| self.number(name) - self.number("refused_ungranted");
+        for (name, what) in [
+            ("refused_of_a_grant", "of a device that a grant is about"),
+            (
+                "refused_under_another",
+                "the same, from under another grant",
+            ),
+        ] {
+            let above = added(name);
+            bars.push((
+                above <= GRANT_CHECK,
+                format!("a refused open {what}: {above:+.1} instructions (at most {GRANT_CHECK})"),
+            ));
+        }
+        let apply = self.number("apply_ns");
+        bars.push((
+            apply < APPLY_NS,
+            format!(
+                "from `override apply` to an open grant: {:.1} million instructions (below {})",
+                apply / 1e6,
+                APPLY_NS / 1e6
+            ),
+        ));
         let devices = self.number("devices");
         let refuses = !self.refuses.is_empty() && self.refuses.iter().all(|answer| answer == "yes");
         bars.push((
@@ -208,6 +239,10 @@ mod tests {
         "@cost dbguard write 5.0 5.0",
         "@cost empty fsync 5.0 5.0",
         "@cost dbguard fsync 5.0 5.0",
+        "@refused_ungranted 900.0",
+        "@refused_of_a_grant 930.0",
+        "@refused_under_another 940.0",
+        "@apply_ns 20000000",
         "@devices 10012",
         "@refuses yes",
         "@block_devices 10020",
@@ -238,6 +273,9 @@ mod tests {
         for worse in [
             "@cost dbguard open+close 1030.5 1031.0",
             "@cost dbguard write 9.0 9.0",
+            "@refused_of_a_grant 941.0",
+            "@refused_under_another 941.0",
+            "@apply_ns 50000000",
             "@devices 9999",
             "@refuses no",
             "@rss_kib 15360",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::broadcast;
 use super::matrix::{self, Configuration, Job, Machine};
 use super::report::{Line, Tally, guest_line};
 use crate::guest::{Firmware, Guard, Guest, Script};
@@ -25,7 +26,7 @@ pub struct JobResult {
     /// Its cases.
     pub tally: Tally,
     /// Its console log; the suite's output is beside it.
-    pub log: PathBuf,
+    pub log: Option<PathBuf>,
 }
 
 /// What is to be run.
@@ -38,13 +39,18 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Whether everything is to be run.
+    fn is_whole(&self) -> bool {
+        self.suite.is_none() && self.filter.is_none()
+    }
+
     /// The arguments of `guest-suite` for a guest.
     fn arguments(&self, job: &Job) -> Vec<String> {
         let mut arguments = Vec::new();
         for suite in &job.suites {
             arguments.extend(["--suite".to_owned(), suite.clone()]);
         }
-        if self.suite.is_none() && self.filter.is_none() {
+        if self.is_whole() {
             let whole = job.whole.join(",");
             let whole = if whole.is_empty() {
                 "none".to_owned()
@@ -98,18 +104,34 @@ fn ask(arguments: &[&str]) -> Result<String> {
     )
 }
 
+/// What one thread does at a time.
+enum Work<'a> {
+    Suites(&'a Job),
+    Broadcast(Configuration),
+}
+
 /// Runs the guests, `side_by_side` at a time.
 pub fn run(jobs: &[Job], choice: &Choice, side_by_side: usize) -> Vec<JobResult> {
-    let next = Mutex::new(jobs.iter());
+    // What takes several machines goes first: they follow each other.
+    let several = choice.is_whole().then(|| jobs.first()).flatten();
+    let several = several.map(|job| Work::Broadcast(job.configuration));
+    let work = several.into_iter().chain(jobs.iter().map(Work::Suites));
+    let next = Mutex::new(work);
     let results = Mutex::new(Vec::new());
     // A thread of its own for each guest: QEMU is tied to the life of the thread that starts it.
     thread::scope(|scope| {
-        for _ in 0..side_by_side.min(jobs.len()) {
+        for _ in 0..side_by_side.min(jobs.len() + 1) {
             scope.spawn(|| {
                 loop {
-                    let job = next.lock().ok().and_then(|mut jobs| jobs.next());
-                    let Some(job) = job else { break };
-                    let result = with_second_try(job, choice);
+                    let work = next.lock().ok().and_then(|mut work| work.next());
+                    let result = match work {
+                        Some(Work::Suites(job)) => with_second_try(job, choice),
+                        Some(Work::Broadcast(on)) => JobResult {
+                            tally: broadcast::run(on),
+                            log: None,
+                        },
+                        None => break,
+                    };
                     if let Ok(mut results) = results.lock() {
                         results.push(result);
                     }
@@ -197,7 +219,7 @@ fn perform(job: &Job, choice: &Choice) -> JobResult {
     println!("guest {on}: {}", cases.tally.line());
     JobResult {
         tally: cases.tally,
-        log,
+        log: Some(log),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Measures, inside a guest whose clock counts instructions, what operations cost.
 //!
 //! Lines for `cargo xtask bench`: `@cost CONFIGURATION OPERATION LEAST MEDIAN`, in instructions
-//! for one operation.
+//! for one operation; `@NAME LEAST` for one that is refused.
 
 mod empty;
 mod fill;
@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: guest-bench measure CONFIGURATION
        guest-bench with-empty OBJECT ROUTE CONFIGURATION
+       guest-bench refused DEVICE NAME
        guest-bench fill COUNT";
 
 fn main() -> ExitCode {
@@ -39,6 +40,12 @@ fn run(args: &[&str]) -> Result<()> {
             let result = measure(configuration);
             drop(attached);
             result
+        }
+        ["refused", device, name] => {
+            let cost = sample::cost(&mut operations::refused((*device).into()))
+                .with_context(|| format!("measuring what is refused on {device}"))?;
+            println!("@{name} {:.1}", cost.least);
+            Ok(())
         }
         ["fill", count] => fill::run(count.parse().context("COUNT is a number")?),
         _ => bail!("{USAGE}"),

@@ -4,10 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::{mem, ptr};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The data disk, protected once a database runs on it.
 const DISK: &str = "/dev/disk/by-role/data";
@@ -115,6 +116,21 @@ pub fn all() -> Result<Vec<Operation>> {
             })
         },
     ])
+}
+
+/// An open for writing that is refused. Each wakes the controller: one by one, so that the least of them
+/// is the refusal alone.
+pub fn refused(device: PathBuf) -> Operation {
+    Operation {
+        batches: 300,
+        ..Operation::new("refused", 1, move || {
+            match OpenOptions::new().write(true).open(&device) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                Err(error) => Err(error).context("another error than a refusal's"),
+                Ok(_) => bail!("{} was opened for writing", device.display()),
+            }
+        })
+    }
 }
 
 fn answer(status: libc::c_int) -> Result<()> {

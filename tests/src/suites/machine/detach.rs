@@ -108,7 +108,7 @@ pub(super) const WORK: &[(&str, &str)] = &[
     ("uevents", "echo change >$SCSI/uevent; echo change >$PCI/uevent; udevadm trigger; udevadm settle"),
     ("rescans", "echo 1 >$LUN/rescan; echo 1 >/sys/bus/pci/rescan; for h in /sys/class/scsi_host/*; do echo '- - -' >$h/scan; done; udevadm settle"),
     ("tuning", "same() { v=$(sed 's/.*\\[\\(.*\\)\\].*/\\1/' $1); echo $v >$1; }
-             same $DATA/queue/read_ahead_kb; same $DATA/queue/scheduler; same $LUN/timeout; same $LUN/queue_depth"),
+             same $DATA/queue/read_ahead_kb; [ ! -e $DATA/queue/scheduler ] || same $DATA/queue/scheduler; same $SCSI/queue/scheduler; same $LUN/timeout; same $LUN/queue_depth"),
     (
         "other-pci-device",
         "for d in /sys/bus/pci/devices/*; do [ $(cat $d/vendor) = 0x1af4 ] && [ -n \"$(find $d/ -name hw_random -o -name 'hwrng*' 2>/dev/null)\" -o \"$(cat $d/device)\" = 0x1005 -o \"$(cat $d/device)\" = 0x1044 ] || continue

@@ -63,14 +63,16 @@ const fn act(name: &'static str, ops: &'static [&'static str], how: How, effecti
     }
 }
 
-/// What scripts begin with: the disks by role, and where they hang in sysfs. `SCSI` is marked as
+/// What scripts begin with: the disks by role, and where they hang in sysfs. An NVMe disk that several
+/// controllers may share hangs below its subsystem, which has links to them. `SCSI` is marked as
 /// critical, `FREE` is a free disk, `DATA` is the database's.
 const VARIABLES: &str = "set -eu
     by() { basename $(readlink -f /dev/disk/by-role/$1); }
-    bus() { d=$(readlink -f $1); while [ ! -e $d/class ] || [ ! -e $d/config ]; do d=$(dirname $d); done; echo $d; }
+    bus() { d=$(readlink -f $1); while [ ! -e $d/class ] || [ ! -e $d/config ]; do [ $d != / ] || return 1; d=$(dirname $d); done; echo $d; }
+    ctrl() { c=$(readlink -f $1/device); for l in $c/nvme*; do [ ! -L $l ] || { readlink -f $l; return; }; done; echo $c; }
     SCSI=/sys/block/$(by spare1); DATA=/sys/block/$(by data)
     need() { [ -e $1 ] || { echo this kernel has no $1; exit 77; }; }
-    NBD=/dev/nbd3; LUN=$SCSI/device; CTRL=$DATA/device; PCI=$(bus $DATA)
+    NBD=/dev/nbd3; LUN=$SCSI/device; CTRL=$(ctrl $DATA); PCI=$(bus $CTRL)
     ";
 
 /// `NBD` of [`VARIABLES`].

@@ -22,6 +22,19 @@ pub fn repair() -> Result<()> {
          e2fsck -f -n $DEV || exit 3",
     )?;
     ensure!(broken.unchanged().is_err(), "nothing was repaired");
+    // XFS without its first superblock: one of the others takes its place.
+    must(
+        "G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec 'mkfs.xfs -q -f --unsupported $DEV; dd if=/dev/zero of=$DEV bs=512 count=1 conv=fsync,notrunc 2>/dev/null'",
+    )?;
+    let broken = Snapshot::take(&granted()?)?;
+    must("xfs_repair $DEV >/dev/null 2>&1 && exit 2; exit 0")?;
+    broken.unchanged()?;
+    must(
+        "G=$(open --device $DEV --op raw-write) || exit 1
+         dbguard exec --grant $G -- xfs_repair $DEV 2>&1 || exit 2
+         xfs_repair -n $DEV 2>&1 || exit 3",
+    )?;
+    ensure!(broken.unchanged().is_err(), "nothing was repaired");
     all_closed()
 }
 
