@@ -105,13 +105,12 @@ fn processor(command: &mut Command, spec: &Spec, accel: Accel) {
         // programs patches code all the time. Two guests side by side use two cores just as well.
         //
         // Without ERMS the kernel and the C library move memory by words; QEMU emulates `rep movsb`
-        // and `rep stosb` a byte at a time, which costs a guest an eighth of its speed. FSRM without
-        // ERMS is a processor that Linux 6.1 does not boot on.
+        // and `rep stosb` a byte at a time, which costs a guest an eighth of its speed.
         Accel::Tcg => command.args([
             "-accel",
             "tcg,thread=single",
             "-cpu",
-            "max,erms=off,fsrm=off,la57=off",
+            "max,erms=off,la57=off",
         ]),
         Accel::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
     };
