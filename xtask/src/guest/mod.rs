@@ -17,7 +17,6 @@
 
 pub mod accel;
 pub mod disks;
-pub mod emulator;
 pub mod frame;
 pub mod initrd;
 pub mod machine;

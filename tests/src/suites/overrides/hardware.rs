@@ -12,11 +12,11 @@ use super::{LAPTOP, all_closed, must, refused};
 /// The signers' file of these cases.
 const SIGNERS: &str = "/etc/dbguard/allowed_signers.d/hardware";
 
-/// Signs the request that was asked for, as `h.sig`.
+/// Signs the request that was asked for, as `hardware`: `ask` removes what ends in `.sig`.
 fn sign(key: &Authenticator) -> Result<()> {
     let laptop = Path::new(LAPTOP);
     let request = fs::read(laptop.join("r.txt")).context("reading the request")?;
-    fs::write(laptop.join("h.sig"), key.sign(&request)).context("writing a signature")
+    fs::write(laptop.join("hardware"), key.sign(&request)).context("writing a signature")
 }
 
 fn person(name: &str, key: &Authenticator) -> String {
@@ -46,30 +46,30 @@ pub fn keys() -> Result<()> {
             (TOUCHED, "did not ask for its PIN"),
         ] {
             sign(&key.clone().flags(flags))?;
-            refused("dbguard override apply r.txt h.sig 2>&1", 77, words)?;
+            refused("dbguard override apply r.txt hardware 2>&1", 77, words)?;
         }
         sign(key)?;
-        must("G=$(apply h.sig) && dbguard exec --grant $G -- true")?;
+        must("G=$(apply hardware) && dbguard exec --grant $G -- true")?;
         // The same signature again, and the same key for another request.
-        refused("dbguard override apply r.txt h.sig 2>&1", 77, "already")?;
+        refused("dbguard override apply r.txt hardware 2>&1", 77, "already")?;
         must("ask --device $DEV --op raw-write")?;
         refused(
-            "dbguard override apply r.txt h.sig 2>&1",
+            "dbguard override apply r.txt hardware 2>&1",
             77,
             "not over this text",
         )?;
     }
     must("ask --device $DEV --op raw-write")?;
     sign(&other)?;
-    refused("dbguard override apply r.txt h.sig 2>&1", 77, "application")?;
+    refused("dbguard override apply r.txt hardware 2>&1", 77, "application")?;
     // By the authority, for whom its line names, and for nobody else.
     let mut draft = certify(&certified, &authority);
     draft.principals = &["mallory"];
     sign(&certified.clone().certified(&draft))?;
-    refused("dbguard override apply r.txt h.sig 2>&1", 77, "mallory")?;
+    refused("dbguard override apply r.txt hardware 2>&1", 77, "mallory")?;
     draft.principals = &["carol"];
     sign(&certified.clone().certified(&draft))?;
-    must("G=$(apply h.sig) && dbguard override revoke $G")?;
+    must("G=$(apply hardware) && dbguard override revoke $G")?;
     fs::remove_file(SIGNERS).context("removing signers")?;
     must("dbguard config apply --confirm-host $(uname -n)")?;
     all_closed()
