@@ -61,7 +61,11 @@ pub fn keys() -> Result<()> {
     }
     must("ask --device $DEV --op raw-write")?;
     sign(&other)?;
-    refused("dbguard override apply r.txt hardware 2>&1", 77, "application")?;
+    refused(
+        "dbguard override apply r.txt hardware 2>&1",
+        77,
+        "application",
+    )?;
     // By the authority, for whom its line names, and for nobody else.
     let mut draft = certify(&certified, &authority);
     draft.principals = &["mallory"];
