@@ -17,6 +17,7 @@ use guard_ebpf::files::{self, FileObject, NameRule};
 use guard_ebpf::glass::HOST;
 
 use crate::argv::opaque;
+use crate::claims;
 use crate::emit::{Facts, Opcode};
 use crate::judge::{self, ALLOW};
 use crate::kernel::{Dentry, Inode, copy_name};
@@ -166,7 +167,7 @@ pub fn hand_over(new: Dentry, old: Dentry) {
     }
     // Where a table is full, the controller says so as soon as it looks.
     let place = PlaceEntry {
-        generation,
+        operand: generation,
         ..place
     };
     let _ = PLACES.insert(new, place, 0);
@@ -184,16 +185,25 @@ fn place(fs: FileSystem, dev: u32, inode: Inode) -> PlaceKind {
     let entry = unsafe { PLACES.get(place_id(fs, dev, inode.number())) }.copied();
     let Some(PlaceEntry {
         kind,
-        has_generation,
-        generation,
+        condition,
+        operand,
     }) = entry
     else {
         return PlaceKind::None;
     };
-    if has_generation != 0 && generation != inode.generation() {
+    if condition == PlaceEntry::OF_GENERATION && operand != inode.generation() {
+        return PlaceKind::None;
+    }
+    if condition == PlaceEntry::WHILE_CLAIMED && unclaimed(operand) {
         return PlaceKind::None;
     }
     PlaceKind::from_u8(kind as u8).unwrap_or(PlaceKind::None)
+}
+
+/// Out of line: a look-up for knobs of sysfs alone.
+#[inline(never)]
+fn unclaimed(number: u32) -> bool {
+    claims::are_gone(number)
 }
 
 /// What a file system is as a whole.

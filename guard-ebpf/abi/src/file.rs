@@ -143,11 +143,22 @@ words! {
 pub struct PlaceEntry {
     /// A [`PlaceKind`]; any other number is none.
     pub kind: u16,
-    /// 1 where the generation is compared. It may well be 0 (mke2fs makes such files).
-    pub has_generation: u16,
-    /// `inode->i_generation`, by which a file is told from one that got its inode number later, or
-    /// has it in another btrfs subvolume.
-    pub generation: u32,
+    /// When it counts: [`PlaceEntry::ALWAYS`], [`PlaceEntry::OF_GENERATION`],
+    /// [`PlaceEntry::WHILE_CLAIMED`].
+    pub condition: u16,
+    /// What the condition is about.
+    pub operand: u32,
+}
+
+impl PlaceEntry {
+    /// It always counts.
+    pub const ALWAYS: u16 = 0;
+    /// The file's `inode->i_generation` is the operand, by which it is told from one that got its inode
+    /// number later, or has it in another btrfs subvolume. It may well be 0 (mke2fs makes such files).
+    pub const OF_GENERATION: u16 = 1;
+    /// The device of this number (`dev_t` as the kernel has it) has a claim on it: a knob of sysfs that
+    /// takes away this disk alone, which is protected for nothing but being in use.
+    pub const WHILE_CLAIMED: u16 = 2;
 }
 
 /// Bytes of a file's name that count.

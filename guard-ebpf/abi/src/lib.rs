@@ -50,4 +50,4 @@ pub use words::{Decision, Hook, ObjectKind, Op, Reason};
 
 /// Version of everything in this crate. The loader writes it into the programs and compares it
 /// with the pinned maps of a running guard; a difference means "replace", never "share".
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;

@@ -68,8 +68,11 @@ impl Places {
         let generation = (id.reserved == 0).then(|| generation(path)).flatten();
         let entry = PlaceEntry {
             kind: kind as u16,
-            has_generation: generation.is_some().into(),
-            generation: generation.unwrap_or(0),
+            condition: match generation {
+                Some(_) => PlaceEntry::OF_GENERATION,
+                None => PlaceEntry::ALWAYS,
+            },
+            operand: generation.unwrap_or(0),
         };
         self.entries.push((id, entry));
         if members::count(id, kind) && path.is_dir() {

@@ -5,12 +5,15 @@
 //! Only directories that hold one of the names of [`guard_abi::NAMED_FILES`] are told: of 10,000
 //! SCSI disks there is one directory each, because disk, `sg` and `bsg` node share their LUN's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use guard_abi::{DeviceClass, DeviceKind, FileSystem, PlaceEntry, PlaceKind, dev, place_id};
+use guard_abi::{
+    DeviceClass, DeviceKind, FileSystem, PlaceEntry, PlaceKind, dev, device_flag, place_id,
+};
 
 use super::{Facts, Places};
 use crate::topology::Classified;
@@ -26,8 +29,9 @@ pub(super) fn find(facts: Facts<'_>, places: &mut Places) {
         sys: &facts.roots.sys,
         slots: slots(&facts.roots.sys),
         places,
-        seen: HashSet::new(),
+        seen: HashMap::new(),
         last: PathBuf::new(),
+        claimed: None,
     };
     walk.add(&walk.sys.join("power"), PlaceKind::Power);
     for device in &facts.devices.devices {
@@ -42,10 +46,13 @@ struct Walk<'a> {
     /// PCI slots by the address of what is in them, without its function.
     slots: HashMap<String, PathBuf>,
     places: &'a mut Places,
-    /// Inode numbers of what has been added.
-    seen: HashSet<u64>,
+    /// Inode numbers of what has been added, and where.
+    seen: HashMap<u64, usize>,
     /// The device before: neighbours share most of what they hang on.
     last: PathBuf,
+    /// The disk that is walked, where it is protected for nothing but being in use: what takes away it
+    /// alone is a matter of its claims.
+    claimed: Option<u32>,
 }
 
 impl Walk<'_> {
@@ -62,6 +69,9 @@ impl Walk<'_> {
         let Some(own) = self.resolve(&self.sys.join(link)) else {
             return;
         };
+        let is_whole = is_block && !own.join("partition").exists();
+        let is_claimed = device.entry.flags & device_flag::CLAIMED != 0;
+        self.claimed = (is_whole && is_claimed).then_some(number);
         if !is_block || OWN_KNOBS.iter().any(|name| device.name.starts_with(name)) {
             self.add_with_driver(&own);
         }
@@ -77,8 +87,11 @@ impl Walk<'_> {
     fn hangs_on(&mut self, path: &Path) {
         let top = self.sys.join("devices");
         for directory in path.ancestors() {
-            if directory == top || !directory.starts_with(&top) || self.last.starts_with(directory)
-            {
+            if directory == top || !directory.starts_with(&top) {
+                break;
+            }
+            if self.last.starts_with(directory) {
+                self.share(directory, &top);
                 break;
             }
             let name = directory.file_name().unwrap_or_default();
@@ -95,6 +108,23 @@ impl Walk<'_> {
             if name.as_encoded_bytes().starts_with(b"host") {
                 self.host(directory);
             }
+        }
+    }
+
+    /// Several devices hang on these directories: no claim on one of them decides.
+    fn share(&mut self, from: &Path, top: &Path) {
+        for directory in from.ancestors().take_while(|directory| *directory != top) {
+            let Ok(metadata) = fs::metadata(directory) else {
+                continue;
+            };
+            let Some(at) = self.seen.get(&metadata.ino()) else {
+                continue;
+            };
+            let entry = &mut self.places.entries[*at].1;
+            if entry.condition == PlaceEntry::ALWAYS {
+                return;
+            }
+            (entry.condition, entry.operand) = (PlaceEntry::ALWAYS, 0);
         }
     }
 
@@ -142,25 +172,43 @@ impl Walk<'_> {
     }
 
     fn add_with_driver(&mut self, directory: &Path) {
-        self.add(directory, PlaceKind::Device);
+        self.add_while(directory, PlaceKind::Device, self.claimed);
         if let Some(driver) = self.resolve(&directory.join("driver")) {
             self.add(&driver, PlaceKind::Driver);
         }
     }
 
-    /// False where there is no such directory.
     fn add(&mut self, directory: &Path, kind: PlaceKind) -> bool {
+        self.add_while(directory, kind, None)
+    }
+
+    /// With the device whose claims decide, if there is one. False where there is no such directory.
+    fn add_while(&mut self, directory: &Path, kind: PlaceKind, claimed: Option<u32>) -> bool {
         // One tree in every mount, so the inode number alone tells; see `is_one_tree`.
         let Ok(metadata) = fs::metadata(directory) else {
             return false;
         };
-        if self.seen.insert(metadata.ino()) {
-            let entry = PlaceEntry {
-                kind: kind as u16,
-                ..PlaceEntry::default()
-            };
-            let id = place_id(FileSystem::Sysfs, 0, metadata.ino());
-            self.places.entries.push((id, entry));
+        let (condition, operand) = match claimed {
+            Some(number) => (PlaceEntry::WHILE_CLAIMED, number),
+            None => (PlaceEntry::ALWAYS, 0),
+        };
+        let entry = PlaceEntry {
+            kind: kind as u16,
+            condition,
+            operand,
+        };
+        match self.seen.entry(metadata.ino()) {
+            Entry::Vacant(vacant) => {
+                let id = place_id(FileSystem::Sysfs, 0, metadata.ino());
+                vacant.insert(self.places.entries.len());
+                self.places.entries.push((id, entry));
+            }
+            Entry::Occupied(occupied) => {
+                let known = &mut self.places.entries[*occupied.get()].1;
+                if (known.condition, known.operand) != (condition, operand) {
+                    (known.condition, known.operand) = (PlaceEntry::ALWAYS, 0);
+                }
+            }
         }
         true
     }
@@ -239,6 +287,36 @@ mod tests {
 
         /// What is found, as paths.
         fn find(&self, devices: Vec<Classified>) -> Vec<(String, PlaceKind)> {
+            let mut found: Vec<_> = self
+                .places(devices)
+                .entries
+                .iter()
+                .map(|(id, entry)| {
+                    let kind = PlaceKind::from_u8(entry.kind as u8).expect("a kind");
+                    (self.name(*id), kind)
+                })
+                .collect();
+            found.sort();
+            found
+        }
+
+        /// What counts only while the device of this number is claimed.
+        fn while_claimed(&self, devices: Vec<Classified>) -> Vec<(String, u32)> {
+            let places = self.places(devices);
+            let conditional = |(_, entry): &&(FileId, PlaceEntry)| {
+                entry.condition == PlaceEntry::WHILE_CLAIMED
+            };
+            let mut found: Vec<_> = places
+                .entries
+                .iter()
+                .filter(conditional)
+                .map(|(id, entry)| (self.name(*id), entry.operand))
+                .collect();
+            found.sort();
+            found
+        }
+
+        fn places(&self, devices: Vec<Classified>) -> Places {
             let roots = Roots::under(self.0.path());
             let devices = Classification {
                 devices,
@@ -255,16 +333,7 @@ mod tests {
                 },
                 &mut places,
             );
-            let mut found: Vec<_> = places
-                .entries
-                .iter()
-                .map(|(id, entry)| {
-                    let kind = PlaceKind::from_u8(entry.kind as u8).expect("a kind");
-                    (self.name(*id), kind)
-                })
-                .collect();
-            found.sort();
-            found
+            places
         }
 
         /// The path behind an identity.
@@ -364,6 +433,42 @@ mod tests {
             ("power".to_owned(), PlaceKind::Power),
         ];
         assert_eq!(found, expected);
+    }
+
+    /// `umount X && echo 1 >…/device/delete` does not wait for the controller; a disk that is protected
+    /// for more, or hangs beside one that is, does.
+    #[test]
+    fn knobs_of_a_disk_in_use_are_a_matter_of_its_claims() {
+        let sysfs = machine();
+        let host = "devices/pci0000:00/0000:00:04.0/virtio1/host0";
+        let lun = format!("{host}/target0:0:0/0:0:0:0");
+        let other = format!("{host}/target0:0:1/0:0:1:0");
+        sysfs.dir(&format!("{other}/block/sdc"));
+        sysfs.link("dev/block/8:32", &format!("../../{other}/block/sdc"));
+        let sda = dev::make(8, 0);
+        let of = |name: &str, number, flags| {
+            let mut device = classified(name, DeviceKey::block(number), DeviceClass::Protected);
+            device.entry.flags = flags;
+            device
+        };
+        let alone = sysfs.while_claimed(vec![of("sda", sda, device_flag::CLAIMED)]);
+        assert!(alone.contains(&(lun.clone(), sda)), "{alone:?}");
+        assert!(alone.contains(&(host.to_owned(), sda)), "{alone:?}");
+        assert!(!alone.iter().any(|(path, _)| path.contains("drivers")));
+        assert_eq!(sysfs.while_claimed(vec![of("sda", sda, 0)]), []);
+        let sdc = dev::make(8, 32);
+        for flags in [0, device_flag::CLAIMED] {
+            let both = vec![
+                of("sda", sda, device_flag::CLAIMED),
+                of("sdc", sdc, flags),
+            ];
+            let found = sysfs.while_claimed(both);
+            assert!(found.contains(&(lun.clone(), sda)), "{found:?}");
+            let above = |(path, _): &&(String, u32)| !path.contains("target");
+            assert_eq!(found.iter().find(above), None);
+            let of_other = found.contains(&(other.clone(), sdc));
+            assert_eq!(of_other, flags != 0, "{found:?}");
+        }
     }
 
     #[test]
