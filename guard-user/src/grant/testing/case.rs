@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::super::certificate::CertificateError;
+use super::super::envelope::{SigningKey, decode};
 use super::super::key::{KeyError, SignatureFault};
 use super::super::wire::WireError;
 use super::super::{
@@ -161,11 +162,18 @@ impl Case {
     pub fn agreed(&self, reference: &impl Reference) -> Result<(), String> {
         match self.here() {
             Ok(signed) => {
-                let asked = Self {
-                    principal: signed.person.clone(),
+                // A certificate's principal stands for a person whatever its case, and by other names.
+                let mut names = vec![signed.person.clone()];
+                if let Ok(SigningKey::Certified(certificate)) =
+                    decode(&self.armoured).map(|envelope| envelope.signer)
+                {
+                    names.extend(certificate.principals);
+                }
+                let asked = |principal| Self {
+                    principal,
                     ..self.clone()
                 };
-                if reference.accepts(&asked) {
+                if names.into_iter().any(|name| reference.accepts(&asked(name))) {
                     Ok(())
                 } else {
                     Err(format!("accepted here alone: {signed:?}"))
