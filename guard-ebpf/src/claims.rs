@@ -7,7 +7,8 @@
 //!
 //! [`device_flag::CLAIMED`]: guard_abi::device_flag::CLAIMED
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use guard_abi::Unclaimed;
 use guard_ebpf::decide::claims_left;
 
 use crate::kernel::{AnyHolder, BlockDevice};
@@ -21,16 +22,32 @@ const SEEN: u32 = 0;
 #[inline(always)]
 pub fn claimed(device: BlockDevice, disk: Option<BlockDevice>, holder: AnyHolder) {
     let Some(number) = device.dev() else { return };
-    // A program's own exclusive open is no use that protects: `mkfs` and its like open so, and send
-    // commands through the file.
+    let disk = disk.and_then(BlockDevice::dev);
+    note(SEEN);
+    // A program's own exclusive open is no use that protects from itself: `mkfs` and its like open so,
+    // and send commands through the file. From 6.10 on a swap area is claimed in the same way
+    // (mm/swapfile.c `swapon`), so it protects from everybody else until the controller has looked.
     if holder.is_open_file_of(number) {
+        opened_by_this(number);
+        if let Some(disk) = disk {
+            opened_by_this(disk);
+        }
         return;
     }
     let _ = UNCLAIMED.remove(number);
-    if let Some(number) = disk.and_then(BlockDevice::dev) {
-        let _ = UNCLAIMED.remove(number);
+    if let Some(disk) = disk {
+        let _ = UNCLAIMED.remove(disk);
     }
-    note(SEEN);
+}
+
+/// The process that runs is the one that the device is still free for.
+#[inline(always)]
+fn opened_by_this(number: u32) {
+    if let Some(mark) = UNCLAIMED.get_ptr_mut(number) {
+        // SAFETY: the pointer is to an entry of a map whose memory outlives the program (a deleted entry's
+        // is used again, for an entry of the same type); one aligned word is written.
+        unsafe { (*mark).opener = this_process() };
+    }
 }
 
 /// A claim on the device is about to be given up.
@@ -66,17 +83,29 @@ pub fn not_made(device: BlockDevice) {
     }
 }
 
-/// Whether the device's last claim was given up, and none made since that protects.
+/// Whether the device's last claim was given up, and none made since that protects from the process
+/// that runs.
 #[inline(always)]
 pub fn are_gone(number: u32) -> bool {
-    // SAFETY: the entry is not looked into.
-    unsafe { UNCLAIMED.get(number) }.is_some()
+    // SAFETY: one aligned word of the entry is read, at once.
+    unsafe { UNCLAIMED.get(number) }
+        .is_some_and(|mark| mark.opener == 0 || mark.opener == this_process())
+}
+
+#[inline(always)]
+fn this_process() -> u32 {
+    // SAFETY: a helper without arguments.
+    (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
 }
 
 #[inline(always)]
 fn note(number: u32) {
     // SAFETY: a helper without arguments.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let since = unsafe { bpf_ktime_get_ns() };
+    let mark = Unclaimed {
+        since,
+        ..Unclaimed::default()
+    };
     // Full: the controller sees it.
-    let _ = UNCLAIMED.insert(number, now, 0);
+    let _ = UNCLAIMED.insert(number, mark, 0);
 }

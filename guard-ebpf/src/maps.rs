@@ -6,8 +6,8 @@ use guard_abi::glass::{GLASS_SLOTS, GlassEntry, GlassUse};
 use guard_abi::maps as sizes;
 use guard_abi::{
     ActKey, ArgumentName, ArmWord, BpfObject, Counter, DeviceEntry, DeviceKey, EngineName, ExeId,
-    FileId, FileName, FileRule, PlaceEntry, Policy, TaskEntry, ToldAct, ToolRule, VerbKey,
-    VerbRule,
+    FileId, FileName, FileRule, PlaceEntry, Policy, TaskEntry, ToldAct, ToolRule, Unclaimed,
+    VerbKey, VerbRule,
 };
 
 use crate::argv::{Forgotten, Position};
@@ -53,7 +53,7 @@ pub mod unlisted {
 pub static DEVICES: HashMap<DeviceKey, DeviceEntry, { sizes::DEVICES_MAX as usize }> =
     HashMap::new();
 #[btf_map]
-pub static UNCLAIMED: HashMap<u32, u64, { sizes::UNCLAIMED_MAX as usize }> = HashMap::new();
+pub static UNCLAIMED: HashMap<u32, Unclaimed, { sizes::UNCLAIMED_MAX as usize }> = HashMap::new();
 #[btf_map]
 pub static CHAR_MAJORS: Array<u32, { sizes::CHAR_MAJORS_MAX as usize }> = Array::new();
 #[btf_map]

@@ -172,10 +172,25 @@ pub struct DeviceEntry {
     pub reserved: u32,
 }
 
+/// Value of the `UNCLAIMED` map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unclaimed {
+    /// When the last claim was given up (`CLOCK_MONOTONIC`, ns).
+    pub since: u64,
+    /// The process (tgid) that has it open exclusively itself since then, for which alone it is free;
+    /// 0 where nobody has.
+    pub opener: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 #[cfg(feature = "user")]
 mod pod {
     // SAFETY: `repr(C)`, integers alone, no padding (layout.rs asserts it).
     unsafe impl aya::Pod for super::DeviceKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::DeviceEntry {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Unclaimed {}
 }

@@ -8,12 +8,13 @@ use crate::marks::Marks;
 use crate::{
     ActKey, Ancestor, ArgumentName, BpfObject, DenialEvent, DeviceEntry, DeviceKey, EngineName,
     ExeId, FileName, FileRule, LifecycleEvent, PlaceEntry, Policy, TaskEntry, ToldAct, ToolRule,
-    VerbKey, VerbRule,
+    Unclaimed, VerbKey, VerbRule,
 };
 
 const _: () = {
     assert!(size_of::<DeviceKey>() == 8);
     assert!(size_of::<DeviceEntry>() == 32 && align_of::<DeviceEntry>() == 8);
+    assert!(size_of::<Unclaimed>() == 16 && align_of::<Unclaimed>() == 8);
     assert!(size_of::<Policy>() == 24);
     assert!(size_of::<TaskEntry>() == 24);
     assert!(size_of::<GlassEntry>() == 24 && size_of::<GlassUse>() == 8);

@@ -27,7 +27,8 @@ mod words;
 pub use bpf::{BpfObject, BpfObjectKind, own};
 pub use defaults::{MACHINE_DEFAULTS, RowDefault};
 pub use device::{
-    ControlKind, DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, dev, device_flag,
+    ControlKind, DeviceClass, DeviceEntry, DeviceKey, DeviceKind, PassthroughKind, Unclaimed, dev,
+    device_flag,
 };
 pub use event::{
     ANCESTORS, ARGV_BYTES, ActKey, Ancestor, CMDLINE_PARTIAL, Counter, DenialEvent, EXE_NAME_BYTES,

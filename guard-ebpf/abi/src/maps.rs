@@ -8,10 +8,10 @@ pub const DEVICES: &str = "DEVICES";
 /// Entries of `DEVICES`: 10,000 disks with partitions and passthrough nodes fit.
 pub const DEVICES_MAX: u32 = 65_536;
 
-/// `UNCLAIMED`: hash, dev_t of a block device whose last claim was given up → when (`CLOCK_MONOTONIC`,
-/// ns). Kernel half; gone with the next claim that is not a program's own open. The controller takes
-/// out what is older than what it has just read of the host. The entry of dev_t 0 says that claims
-/// are seen at all. Full: the controller has to see that the device is free.
+/// `UNCLAIMED`: hash, dev_t of a block device whose last claim was given up → [`crate::Unclaimed`].
+/// Kernel half; gone with the next claim that is not a program's own open. The controller takes out
+/// what is older than what it has just read of the host. The entry of dev_t 0 says that claims are
+/// seen at all. Full: the controller has to see that the device is free.
 pub const UNCLAIMED: &str = "UNCLAIMED";
 /// Entries of `UNCLAIMED`: devices that leave use within one survey.
 pub const UNCLAIMED_MAX: u32 = 4_096;

@@ -268,6 +268,8 @@ unsafe impl Plain for guard_abi::DeviceKey {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::DeviceEntry {}
 // SAFETY: as above.
+unsafe impl Plain for guard_abi::Unclaimed {}
+// SAFETY: as above.
 unsafe impl Plain for guard_abi::Policy {}
 // SAFETY: as above.
 unsafe impl Plain for guard_abi::TaskEntry {}

@@ -9,7 +9,7 @@ use guard_abi::maps as names;
 use guard_abi::marks::Marks;
 use guard_abi::{
     ArgumentName, BpfObject, DeviceEntry, DeviceKey, EngineName, ExeId, Policy, TaskEntry,
-    ToolRule, VerbKey, VerbRule,
+    ToolRule, Unclaimed, VerbKey, VerbRule,
 };
 use guard_abi::{FileId, FileName, FileRule, PlaceEntry};
 
@@ -124,7 +124,7 @@ impl<K, V> AsFd for Map<K, V> {
 #[derive(Debug)]
 pub(super) struct Maps {
     pub devices: Map<DeviceKey, DeviceEntry>,
-    pub unclaimed: Map<u32, u64>,
+    pub unclaimed: Map<u32, Unclaimed>,
     pub char_majors: Map<u32, u32>,
     pub tasks: Map<u32, TaskEntry>,
     pub engine_names: Map<EngineName, u32>,

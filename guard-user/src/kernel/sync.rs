@@ -82,9 +82,9 @@ impl Guard {
     /// entries of `DEVICES` say by now what has become of those devices.
     pub fn forget_unclaimed(&self, before: u64) -> Result<()> {
         let map = &self.maps.unclaimed;
-        for (dev, since) in map.entries()? {
+        for (dev, mark) in map.entries()? {
             // dev_t 0 stands for no device.
-            if dev != 0 && since < before {
+            if dev != 0 && mark.since < before {
                 map.remove(&dev)?;
             }
         }

@@ -303,9 +303,8 @@ mod tests {
         /// What counts only while the device of this number is claimed.
         fn while_claimed(&self, devices: Vec<Classified>) -> Vec<(String, u32)> {
             let places = self.places(devices);
-            let conditional = |(_, entry): &&(FileId, PlaceEntry)| {
-                entry.condition == PlaceEntry::WHILE_CLAIMED
-            };
+            let conditional =
+                |(_, entry): &&(FileId, PlaceEntry)| entry.condition == PlaceEntry::WHILE_CLAIMED;
             let mut found: Vec<_> = places
                 .entries
                 .iter()
@@ -458,10 +457,7 @@ mod tests {
         assert_eq!(sysfs.while_claimed(vec![of("sda", sda, 0)]), []);
         let sdc = dev::make(8, 32);
         for flags in [0, device_flag::CLAIMED] {
-            let both = vec![
-                of("sda", sda, device_flag::CLAIMED),
-                of("sdc", sdc, flags),
-            ];
+            let both = vec![of("sda", sda, device_flag::CLAIMED), of("sdc", sdc, flags)];
             let found = sysfs.while_claimed(both);
             assert!(found.contains(&(lun.clone(), sda)), "{found:?}");
             let above = |(path, _): &&(String, u32)| !path.contains("target");

@@ -175,7 +175,10 @@ impl Case {
                     principal,
                     ..self.clone()
                 };
-                if names.into_iter().any(|name| reference.accepts(&asked(name))) {
+                if names
+                    .into_iter()
+                    .any(|name| reference.accepts(&asked(name)))
+                {
                     Ok(())
                 } else {
                     Err(format!("accepted here alone: {signed:?}"))
