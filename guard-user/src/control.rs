@@ -40,6 +40,11 @@ pub enum Request {
         /// Device paths.
         objects: Vec<PathBuf>,
     },
+    /// Answered when what has happened before to devices is known to the kernel half.
+    Settle {
+        /// Block devices that must be known by then, by the names that `/dev` has.
+        devices: Vec<String>,
+    },
     /// Marks something as critical.
     Mark(MarkTarget),
     /// Reads the configuration again, and accepts it also where it guards less.
@@ -90,6 +95,7 @@ impl Request {
         matches!(
             self,
             Self::Mark(_)
+                | Self::Settle { .. }
                 | Self::Release { .. }
                 | Self::ApplyConfig { .. }
                 | Self::OverrideRequest(_)
@@ -423,16 +429,21 @@ pub enum ControlError {
 
 /// Asks the controller.
 pub fn ask(request: &Request) -> Result<Answer, ControlError> {
+    ask_within(PATIENCE, request)
+}
+
+/// Asks the controller, and waits so long for each step.
+pub fn ask_within(patience: Duration, request: &Request) -> Result<Answer, ControlError> {
     let stream = UnixStream::connect(SOCKET_PATH).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => ControlError::NotPermitted,
         _ => ControlError::NotRunning(error),
     })?;
-    talk(stream, request).map_err(ControlError::NoAnswer)
+    talk(stream, patience, request).map_err(ControlError::NoAnswer)
 }
 
-fn talk(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn talk(mut stream: UnixStream, patience: Duration, request: &Request) -> io::Result<Answer> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;

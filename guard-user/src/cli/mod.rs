@@ -12,6 +12,7 @@ mod qr;
 mod release;
 mod report;
 mod run;
+mod settle;
 mod status;
 pub mod text;
 mod unload;
@@ -50,6 +51,7 @@ enum Verb {
     Status(status::Args),
     Check(check::Args),
     Devices(devices::Args),
+    Settle(settle::Args),
     Why(why::Args),
     Mark(mark::Args),
     Release(release::Args),
@@ -111,6 +113,7 @@ fn run_verb(verb: Verb) -> Result<Output, Failure> {
         Verb::Status(args) => status::run(&args),
         Verb::Check(args) => check::run(args),
         Verb::Devices(args) => devices::run(&args),
+        Verb::Settle(args) => settle::run(&args),
         Verb::Why(args) => why::run(&args),
         Verb::Mark(args) => mark::run(args),
         Verb::Release(args) => release::run(args),

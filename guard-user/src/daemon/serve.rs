@@ -17,7 +17,7 @@ use crate::control::{
 };
 use crate::state::HostState;
 use crate::sysexits::{INTERNAL, NOT_PERMITTED};
-use crate::topology::{Classified, kernel_dev};
+use crate::topology::{Changes, Classified, kernel_dev};
 
 /// A self-test older than this is made again for a status.
 const FRESH: Duration = Duration::from_secs(5);
@@ -41,6 +41,7 @@ impl Daemon {
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Devices => self.devices(),
             Request::Check { op, objects } => self.check(op, objects),
+            Request::Settle { devices } => self.settle_devices(devices),
             Request::Mark(target) => self.mark(target, self.actor(client)),
             Request::ApplyConfig { confirm_host } => {
                 self.apply_config(confirm_host, self.actor(client))
@@ -130,6 +131,32 @@ impl Daemon {
             held_open: self.descriptors_held(),
             grants: self.open_grants(),
         }
+    }
+
+    /// What the kernel has said of devices is read before what clients ask (`events::Sources::next`),
+    /// so it is known by now, unless surveys are made to wait. A device whose first event came before
+    /// udev had looked at it may have been unknown then, and is looked at again.
+    fn settle_devices(&mut self, names: &[String]) -> Answer {
+        if self.state.host == HostState::Idle {
+            return Answer::Done(String::new());
+        }
+        let is_known = |name: &&String| {
+            self.surveyed.devices.iter().any(|device| {
+                device.key.kind == DeviceKind::Block as u32
+                    && *device.name == **name
+                    && device.class() != DeviceClass::Unknown
+            })
+        };
+        let mut unknown = names.iter().filter(|name| !is_known(name)).peekable();
+        if unknown.peek().is_some() || self.due.survey.is_some() {
+            let devices = unknown.map(|name| name.as_str().into()).collect();
+            self.news.extend(Changes {
+                devices,
+                ..Changes::default()
+            });
+            self.survey("somebody waits for it");
+        }
+        Answer::Done(String::new())
     }
 
     fn counts(&self) -> DeviceCounts {

@@ -43,6 +43,15 @@ const VOLUMES: &[Work] = &[
         120,
         "lvcreate -q -y -L 32M --thinpool pool vglive; lvcreate -q -y -V 64M --thin -n thin vglive/pool; mkfs.ext4 -q -F /dev/vglive/thin; mount /dev/vglive/thin /mnt/snap; echo x >/mnt/snap/x; lvcreate -q -y -s -kn -n thinsnap vglive/thin; umount /mnt/snap; lvremove -q -f -y vglive/thinsnap; lvremove -q -f -y vglive/thin",
     ).once(),
+    // udev's rule keeps lvcreate waiting until the controller has looked, however long that takes.
+    work(
+        "made-while-the-controller-is-slow",
+        120,
+        "lvs vglive/pool >/dev/null 2>&1 || lvcreate -q -y -L 32M --thinpool pool vglive
+         [ $DBGUARD_MODE = off ] || { systemctl kill --kill-whom=main -s STOP dbguard.service; (sleep 2; systemctl kill --kill-whom=main -s CONT dbguard.service) & }
+         lvcreate -q -y -V 64M --thin -n slow vglive/pool; mkfs.ext4 -q -F /dev/vglive/slow; wait
+         lvremove -q -f -y vglive/slow",
+    ).once(),
     // LVM does not activate a thin snapshot by itself; the controller reads of it in LVM's copy of
     // the group's metadata, which has no event of its own. A pool that is active has no name that
     // could be listed.

@@ -100,6 +100,10 @@ fn guard(payload: &mut Payload, spec: &Spec) -> Result<()> {
         0o644,
         format!("mode = \"{mode}\"\n"),
     );
+    let rules = paths::root().join("guard-user/dist/90-dbguard.rules");
+    if rules.is_file() {
+        payload.copy("/usr/lib/udev/rules.d/90-dbguard.rules", &rules)?;
+    }
     let unit = paths::root().join("guard-user/dist/dbguard.service");
     if !unit.is_file() {
         return Ok(());
