@@ -144,8 +144,9 @@ pub struct Target {
 }
 
 impl Target {
+    /// With how to ask whether its claims are gone.
     #[inline(always)]
-    pub fn of(node: Node, policy: &Policy) -> Self {
+    pub fn of(node: Node, policy: &Policy, claims_are_gone: impl FnOnce(u32) -> bool) -> Self {
         // SAFETY: an entry is replaced as a whole, except for one flag that may go (see
         // `use_redundancy_up`); it is copied at once.
         let (class, flags, partitions, glass) = match unsafe { DEVICES.get(node.key) } {
@@ -163,7 +164,7 @@ impl Target {
             passthrough: node.passthrough,
             driver: driver(node, policy),
         };
-        if object.is_free_without_claims() && node.is_block() && claims::are_gone(node.key.dev) {
+        if object.is_free_without_claims() && node.is_block() && claims_are_gone(node.key.dev) {
             object = object.without_claims();
         }
         Self {
@@ -247,7 +248,7 @@ pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
         return ALLOW;
     }
     let policy = policy();
-    let target = Target::of(node, &policy);
+    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
     let verdict = decide::decide(subject(), target.object, Act::Open(access));
     if !is_in_force(&policy) {
         if access.write && matches!(verdict.decision, Decision::Deny) {
@@ -284,7 +285,7 @@ pub fn write(hook: Hook, file: File) -> i64 {
     let Some(policy) = enforcing() else {
         return ALLOW;
     };
-    let target = Target::of(node, &policy);
+    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
     let access = Access {
         write: true,
         ioctl_only: false,
@@ -321,7 +322,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
     if let Classified::Needs(argument @ (Argument::MdNewMember | Argument::MdHotAdd)) = classified {
         return new_member(hook, node, argument, sent, &policy);
     }
-    let target = Target::of(node, &policy);
+    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
     if decide::is_plainly_free(target.object) {
         return ALLOW;
     }
@@ -379,7 +380,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         later: false,
     };
     let Some(member) = arguments::member(argument, sent) else {
-        let target = Target::of(array, policy);
+        let target = Target::of(array, policy, claims::are_gone_for_this_process);
         let act = Act::Command(Command::Unreadable);
         let object = Object {
             class: DeviceClass::Unknown,
@@ -396,7 +397,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         key: DeviceKey::block(member),
         passthrough: PassthroughKind::None,
     };
-    let target = Target::of(member, policy);
+    let target = Target::of(member, policy, claims::are_gone_for_this_process);
     if !matches!(target.object.class, DeviceClass::Free) {
         // An array that began free (`bdev_add`) is so no longer, whatever becomes of this.
         let _ = DEVICES.remove(array.key);
@@ -513,7 +514,7 @@ pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
         key: DeviceKey::block(inode.superblock_dev()),
         passthrough: PassthroughKind::None,
     };
-    let target = Target::of(node, &policy);
+    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
     let meaning = if cmd == GO_DOWN {
         Command::Harm(Op::Detach)
     } else {

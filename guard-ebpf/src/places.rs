@@ -203,7 +203,7 @@ fn place(fs: FileSystem, dev: u32, inode: Inode) -> PlaceKind {
 /// Out of line: a look-up for knobs of sysfs alone.
 #[inline(never)]
 fn unclaimed(number: u32) -> bool {
-    claims::are_gone(number)
+    claims::are_gone_for_this_process(number)
 }
 
 /// What a file system is as a whole.

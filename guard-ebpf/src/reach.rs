@@ -10,6 +10,7 @@ use guard_ebpf::caller::{self, Call, Caller};
 use guard_ebpf::decide::{self, Access, Act, Verdict};
 use guard_ebpf::told::{self, Judge};
 
+use crate::claims;
 use crate::emit::{self, Opcode};
 use crate::judge::{ALLOW, Node, REFUSE, Target, Told, conclude, enforcing, subject_of};
 use crate::kernel::{AnyTask, O_ACCMODE};
@@ -30,7 +31,7 @@ pub fn reach(node: Node, access: Access) -> i64 {
     let Some(policy) = enforcing() else {
         return ALLOW;
     };
-    let target = Target::of(node, &policy);
+    let target = Target::of(node, &policy, claims::are_gone);
     if matches!(target.object.class, DeviceClass::Free) {
         return ALLOW;
     }
