@@ -135,7 +135,7 @@ pub fn array() -> Vec<Case> {
         reset: Reset::Fill,
         protect: |target| {
             let other = fixture::memory_disk("crit-md-b", 96)?;
-            let script = "set -e; \
+            let script = "set -e; udevadm settle; dbguard settle $DEV $OTHER; \
                  mdadm -q --create /dev/md/crit --run --assume-clean --metadata=1.2 --level=1 \
                  --raid-devices=2 --homehost=any $DEV $OTHER </dev/null; udevadm settle; \
                  mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 /dev/md/crit; \
