@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::emulator::Emulator;
 use super::qemu::Accel;
+use crate::cache;
 use crate::image::root::Base;
-use crate::{cache, cmd};
 
 /// A kernel that runs under KVM gets this far in well under a second.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -27,8 +28,13 @@ pub fn choose(base: &Base) -> Result<Accel> {
         return Ok(Accel::Tcg);
     }
     let what = "trying whether a guest boots under KVM (once a machine, 12 s at most)";
-    let place = cache::ensure("kvm", &machine(), what, |work| {
-        let answer = if boots(base, work)? { "yes" } else { "no" };
+    let qemu = Emulator::choose()?;
+    let place = cache::ensure("kvm", &machine(qemu), what, |work| {
+        let answer = if boots(qemu, base, work)? {
+            "yes"
+        } else {
+            "no"
+        };
         eprintln!(
             "set-up: KVM: {answer}{}",
             if answer == "no" {
@@ -48,7 +54,7 @@ pub fn choose(base: &Base) -> Result<Accel> {
 }
 
 /// What the answer depends on: the processor, the host's kernel, QEMU.
-fn machine() -> String {
+fn machine(qemu: &Emulator) -> String {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor
         .lines()
@@ -56,18 +62,17 @@ fn machine() -> String {
         .unwrap_or_default();
     let kernel = fs::read_to_string("/proc/version").unwrap_or_default();
     let host = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let qemu = cmd::capture(
-        Command::new("qemu-system-x86_64").arg("--version"),
-        "asking QEMU",
-    );
-    cache::key(&["kvm 1", model, &kernel, &host, &qemu.unwrap_or_default()])
+    let qemu = qemu.version().unwrap_or_default();
+    cache::key(&["kvm 1", model, &kernel, &host, &qemu])
 }
 
 /// Boots the kernel without a root disk and waits for its first words.
-fn boots(base: &Base, work: &Path) -> Result<bool> {
+fn boots(qemu: &Emulator, base: &Base, work: &Path) -> Result<bool> {
     let serial = work.join("serial.log");
     let mut child = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(&qemu.program)
+        .args(qemu.args())
         .args([
             "-nodefaults",
             "-no-reboot",

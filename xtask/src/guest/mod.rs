@@ -17,6 +17,7 @@
 
 pub mod accel;
 pub mod disks;
+pub mod emulator;
 pub mod frame;
 pub mod initrd;
 pub mod machine;
