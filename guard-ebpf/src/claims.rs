@@ -7,11 +7,11 @@
 //!
 //! [`device_flag::CLAIMED`]: guard_abi::device_flag::CLAIMED
 
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use guard_abi::Unclaimed;
 use guard_ebpf::decide::claims_left;
 
-use crate::kernel::{AnyHolder, BlockDevice};
+use crate::kernel::{AnyHolder, BlockDevice, current_process};
 use crate::maps::UNCLAIMED;
 
 /// No device has this number. Its entry says that claims are seen: without that, nothing would take
@@ -23,7 +23,9 @@ const SEEN: u32 = 0;
 pub fn claimed(device: BlockDevice, disk: Option<BlockDevice>, holder: AnyHolder) {
     let Some(number) = device.dev() else { return };
     let disk = disk.and_then(BlockDevice::dev);
-    note(SEEN);
+    if !are_seen() {
+        note(SEEN);
+    }
     // A program's own exclusive open is no use that protects from itself: `mkfs` and its like open so,
     // and send commands through the file. From 6.10 on a swap area is claimed in the same way
     // (mm/swapfile.c `swapon`), so it protects from everybody else until the controller has looked.
@@ -40,21 +42,26 @@ pub fn claimed(device: BlockDevice, disk: Option<BlockDevice>, holder: AnyHolder
     }
 }
 
+/// Whether a claim has been seen since the controller began.
+#[inline(always)]
+fn are_seen() -> bool {
+    are_gone(SEEN)
+}
+
 /// The process that runs is the one that the device is still free for.
 #[inline(always)]
 fn opened_by_this(number: u32) {
     if let Some(mark) = UNCLAIMED.get_ptr_mut(number) {
         // SAFETY: the pointer is to an entry of a map whose memory outlives the program (a deleted entry's
         // is used again, for an entry of the same type); one aligned word is written.
-        unsafe { (*mark).opener = this_process() };
+        unsafe { (*mark).opener = current_process() };
     }
 }
 
 /// A claim on the device is about to be given up.
 #[inline(always)]
 pub fn given_up(device: BlockDevice) {
-    // SAFETY: the entry is not looked into.
-    if unsafe { UNCLAIMED.get(SEEN) }.is_none() {
+    if !are_seen() {
         return;
     }
     let Some(whole) = device.whole() else { return };
@@ -98,13 +105,7 @@ pub fn are_gone(number: u32) -> bool {
 pub fn are_gone_for_this_process(number: u32) -> bool {
     // SAFETY: one aligned word of the entry is read, at once.
     unsafe { UNCLAIMED.get(number) }
-        .is_some_and(|mark| mark.opener == 0 || mark.opener == this_process())
-}
-
-#[inline(always)]
-fn this_process() -> u32 {
-    // SAFETY: a helper without arguments.
-    (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
+        .is_some_and(|mark| mark.opener == 0 || mark.opener == current_process())
 }
 
 #[inline(always)]

@@ -1,7 +1,6 @@
 //! From what a hook was given to a returned value: the device's entry, the subject, the decision,
 //! and what follows from it.
 
-use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use guard_abi::{
     ArmWord, Counter, Decision, DeviceClass, DeviceKey, Hook, Op, PassthroughKind, Policy, canary,
     dev, device_flag, tool_grant,
@@ -15,7 +14,7 @@ use crate::arguments::{self, Sent};
 use crate::claims;
 use crate::emit::{self, Facts, Opcode};
 use crate::granted;
-use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT};
+use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT, current_process};
 use crate::maps::{ARM, CHAR_MAJORS, DEVICES, POLICY, TASKS};
 use crate::reach::{is_due, is_observed};
 
@@ -144,9 +143,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// With how to ask whether its claims are gone.
+    /// As it is for the process that runs.
     #[inline(always)]
-    pub fn of(node: Node, policy: &Policy, claims_are_gone: impl FnOnce(u32) -> bool) -> Self {
+    pub fn of(node: Node, policy: &Policy) -> Self {
+        Self::found(node, policy, claims::are_gone_for_this_process)
+    }
+
+    /// As it is for every process alike: device programs may not ask which one runs.
+    #[inline(always)]
+    pub fn of_any_process(node: Node, policy: &Policy) -> Self {
+        Self::found(node, policy, claims::are_gone)
+    }
+
+    #[inline(always)]
+    fn found(node: Node, policy: &Policy, claims_are_gone: impl FnOnce(u32) -> bool) -> Self {
         // SAFETY: an entry is replaced as a whole, except for one flag that may go (see
         // `use_redundancy_up`); it is copied at once.
         let (class, flags, partitions, glass) = match unsafe { DEVICES.get(node.key) } {
@@ -206,9 +216,7 @@ const fn class(number: u32) -> DeviceClass {
 /// Who acts: the current process as exec, fork and the controller have left it in `TASKS`.
 #[inline(always)]
 pub fn subject() -> Subject {
-    // SAFETY: a helper without arguments.
-    let pid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
-    subject_of(pid)
+    subject_of(current_process())
 }
 
 /// The same of a process id.
@@ -248,7 +256,7 @@ pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
         return ALLOW;
     }
     let policy = policy();
-    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
+    let target = Target::of(node, &policy);
     let verdict = decide::decide(subject(), target.object, Act::Open(access));
     if !is_in_force(&policy) {
         if access.write && matches!(verdict.decision, Decision::Deny) {
@@ -285,7 +293,7 @@ pub fn write(hook: Hook, file: File) -> i64 {
     let Some(policy) = enforcing() else {
         return ALLOW;
     };
-    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
+    let target = Target::of(node, &policy);
     let access = Access {
         write: true,
         ioctl_only: false,
@@ -322,7 +330,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
     if let Classified::Needs(argument @ (Argument::MdNewMember | Argument::MdHotAdd)) = classified {
         return new_member(hook, node, argument, sent, &policy);
     }
-    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
+    let target = Target::of(node, &policy);
     if decide::is_plainly_free(target.object) {
         return ALLOW;
     }
@@ -380,7 +388,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         later: false,
     };
     let Some(member) = arguments::member(argument, sent) else {
-        let target = Target::of(array, policy, claims::are_gone_for_this_process);
+        let target = Target::of(array, policy);
         let act = Act::Command(Command::Unreadable);
         let object = Object {
             class: DeviceClass::Unknown,
@@ -397,7 +405,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         key: DeviceKey::block(member),
         passthrough: PassthroughKind::None,
     };
-    let target = Target::of(member, policy, claims::are_gone_for_this_process);
+    let target = Target::of(member, policy);
     if !matches!(target.object.class, DeviceClass::Free) {
         // An array that began free (`bdev_add`) is so no longer, whatever becomes of this.
         let _ = DEVICES.remove(array.key);
@@ -514,7 +522,7 @@ pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
         key: DeviceKey::block(inode.superblock_dev()),
         passthrough: PassthroughKind::None,
     };
-    let target = Target::of(node, &policy, claims::are_gone_for_this_process);
+    let target = Target::of(node, &policy);
     let meaning = if cmd == GO_DOWN {
         Command::Harm(Op::Detach)
     } else {

@@ -194,16 +194,10 @@ fn place(fs: FileSystem, dev: u32, inode: Inode) -> PlaceKind {
     if condition == PlaceEntry::OF_GENERATION && operand != inode.generation() {
         return PlaceKind::None;
     }
-    if condition == PlaceEntry::WHILE_CLAIMED && unclaimed(operand) {
+    if condition == PlaceEntry::WHILE_CLAIMED && claims::are_gone_for_this_process(operand) {
         return PlaceKind::None;
     }
     PlaceKind::from_u8(kind as u8).unwrap_or(PlaceKind::None)
-}
-
-/// Out of line: a look-up for knobs of sysfs alone.
-#[inline(never)]
-fn unclaimed(number: u32) -> bool {
-    claims::are_gone_for_this_process(number)
 }
 
 /// What a file system is as a whole.

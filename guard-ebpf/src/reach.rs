@@ -10,7 +10,6 @@ use guard_ebpf::caller::{self, Call, Caller};
 use guard_ebpf::decide::{self, Access, Act, Verdict};
 use guard_ebpf::told::{self, Judge};
 
-use crate::claims;
 use crate::emit::{self, Opcode};
 use crate::judge::{ALLOW, Node, REFUSE, Target, Told, conclude, enforcing, subject_of};
 use crate::kernel::{AnyTask, O_ACCMODE};
@@ -31,7 +30,7 @@ pub fn reach(node: Node, access: Access) -> i64 {
     let Some(policy) = enforcing() else {
         return ALLOW;
     };
-    let target = Target::of(node, &policy, claims::are_gone);
+    let target = Target::of_any_process(node, &policy);
     if matches!(target.object.class, DeviceClass::Free) {
         return ALLOW;
     }

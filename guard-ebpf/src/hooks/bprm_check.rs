@@ -4,11 +4,10 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use aya_ebpf::programs::FEntryContext;
 use guard_abi::verb_source;
 
-use crate::kernel::Binprm;
+use crate::kernel::{Binprm, current_thread};
 use crate::maps::{SCRIPTS, TOOLS};
 
 /// `int security_bprm_check(struct linux_binprm *bprm)`
@@ -16,8 +15,7 @@ use crate::maps::{SCRIPTS, TOOLS};
 #[unsafe(link_section = "fentry/security_bprm_check")]
 extern "C" fn bprm_check(ctx: *mut c_void) -> i64 {
     let binprm = Binprm(FEntryContext::new(ctx).arg(0));
-    // SAFETY: no arguments. The lower half is the thread.
-    let thread = unsafe { bpf_get_current_pid_tgid() } as u32;
+    let thread = current_thread();
     if binprm.is_first() {
         // An execution that failed after this has left something behind.
         let _ = SCRIPTS.remove(thread);

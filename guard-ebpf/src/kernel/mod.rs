@@ -15,7 +15,7 @@ use core::ffi::c_void;
 use core::ptr;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str};
 use guard_abi::members::ABSENT;
 
 /// The injected offset. Volatile: the compiler must not believe the placeholder.
@@ -79,6 +79,21 @@ fn probed<T: Default>(base: *const c_void, at: &'static u32) -> T {
 #[inline(always)]
 fn probed_pointer(base: *const c_void, at: &'static u32) -> *const c_void {
     ptr::without_provenance(probed::<usize>(base, at))
+}
+
+/// The process that runs, by its number in the initial namespace. Not for device programs: up to 5.10
+/// they may not ask (kernel/bpf/cgroup.c `cgroup_base_func_proto`); see [`AnyTask::tgid`].
+#[inline(always)]
+pub fn current_process() -> u32 {
+    // SAFETY: a helper without arguments.
+    (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32
+}
+
+/// The thread that runs, by its number in the initial namespace. As [`current_process`].
+#[inline(always)]
+pub fn current_thread() -> u32 {
+    // SAFETY: a helper without arguments. The lower half is the thread.
+    unsafe { bpf_get_current_pid_tgid() as u32 }
 }
 
 macro_rules! pointer_types {
