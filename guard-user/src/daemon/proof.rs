@@ -19,9 +19,17 @@ impl Daemon {
                         holes.join(", ")
                     )
                 });
+                let lost = links.lost();
+                let lost = (!lost.is_empty()).then(|| {
+                    format!(
+                        "hooks {} could not be attached, though the kernel has them: what they would tell is learnt later, and operations on devices that have just become free are refused until then; the journal of dbguard.service says why",
+                        lost.join(", ")
+                    )
+                });
                 let skipped = skipped(&self.report.hooks, &links.hooks);
                 self.report.hooks = links.hooks;
                 self.set_health("links", problem);
+                self.set_health("conveniences", lost);
                 self.set_health("misses", skipped);
                 tested
             }
@@ -117,6 +125,7 @@ mod tests {
             name: (*name).to_owned(),
             attached: true,
             required: true,
+            absent: false,
             why_missing: None,
             opens: String::new(),
             covered_by: String::new(),

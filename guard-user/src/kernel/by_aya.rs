@@ -1,5 +1,6 @@
 //! Loading by aya: the route of BPF LSM.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -9,14 +10,18 @@ use aya::programs::{BtfTracePoint, CgroupDevice, FEntry, Lsm, Program, ProgramEr
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
 use guard_abi::maps as names;
 
-use super::hooks::{Attach, HOOKS, HookSpec, Presence};
-use super::load::{Loaded, Plan, go_without, internal, refused};
+use super::hooks::{Attach, HOOKS, HookSpec};
+use super::load::{Loaded, Plan, internal, refused};
 use super::on_demand::ON_DEMAND;
 use super::problem::Problem;
 use super::{cgroup, object, pin};
 
 /// Programs in aya's hands.
-pub(super) struct Programs(Ebpf);
+pub(super) struct Programs {
+    ebpf: Ebpf,
+    /// Hooks whose programs the kernel did not take, and why.
+    left_out: HashMap<&'static str, String>,
+}
 
 /// Loads the object: maps (the pinned ones where they are there), then every program that this
 /// kernel has a hook for.
@@ -43,20 +48,20 @@ pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
         .map_err(|error| internal("creating the maps of the kernel half", chain(&error)))?;
     let kernel = aya::Btf::from_sys_fs()
         .map_err(|error| internal("reading the kernel's type information", chain(&error)))?;
+    let mut left_out = HashMap::new();
     for hook in HOOKS.iter().chain(ON_DEMAND) {
         if !plan.has(hook) {
             continue;
         }
-        match load_program(&mut ebpf, hook, &kernel) {
-            Ok(()) => {}
-            Err(_) if hook.presence == Presence::Convenience => {}
-            Err(error) if hook.presence == Presence::SecondLayer => {
-                go_without(hook, &chain(&error));
+        if let Err(error) = load_program(&mut ebpf, hook, &kernel) {
+            let why = chain(&error);
+            if !hook.presence.can_be_left_out() {
+                return Err(refused(hook, "loading", &why));
             }
-            Err(error) => return Err(refused(hook, "loading", &chain(&error))),
+            left_out.insert(hook.program, why);
         }
     }
-    Ok(Programs(ebpf))
+    Ok(Programs { ebpf, left_out })
 }
 
 /// Level of the programs' own diagnostics, for an object that has any: `DBGUARD_DIAG=4` is debug,
@@ -85,7 +90,7 @@ fn program<'a>(ebpf: &'a mut Ebpf, hook: &HookSpec) -> Result<&'a mut Program, P
 
 impl Loaded for Programs {
     fn program_fd(&self, hook: &HookSpec) -> Result<OwnedFd, String> {
-        let program = self.0.program(hook.program);
+        let program = self.ebpf.program(hook.program);
         let program = program.ok_or(ProgramError::NotLoaded);
         let fd = program
             .and_then(Program::fd)
@@ -96,10 +101,13 @@ impl Loaded for Programs {
     }
 
     fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String> {
-        if hook.attach == Attach::CgroupDevice {
-            return attach_to_root(&mut self.0, hook, pin).map_err(|error| chain(&error));
+        if let Some(why) = self.left_out.get(hook.program) {
+            return Err(format!("its program does not load: {why}"));
         }
-        let link = attach(&mut self.0, hook).map_err(|error| chain(&error))?;
+        if hook.attach == Attach::CgroupDevice {
+            return attach_to_root(&mut self.ebpf, hook, pin).map_err(|error| chain(&error));
+        }
+        let link = attach(&mut self.ebpf, hook).map_err(|error| chain(&error))?;
         link.pin(pin)
             .map(drop)
             .map_err(|error| format!("pinning {}: {}", pin.display(), chain(&error)))

@@ -17,7 +17,7 @@ use guard_abi::maps as names;
 use libbpf_sys as sys;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::hooks::{Attach, HOOKS, HookSpec, Presence};
+use super::hooks::{Attach, HOOKS, HookSpec};
 use super::load::{Loaded, Plan, internal, shortened};
 use super::on_demand::ON_DEMAND;
 use super::problem::{Problem, ProblemKind};
@@ -27,6 +27,8 @@ use super::{cgroup, object, pin};
 pub(super) struct Programs {
     object: NonNull<sys::bpf_object>,
     messages: Messages,
+    /// Why programs that can be left out are, where they are.
+    left_out: Option<String>,
 }
 
 /// Loads the object: maps (the pinned ones where they are there), then every program that this
@@ -35,20 +37,17 @@ pub(super) struct Programs {
 /// libbpf loads all programs or none. Where that fails, those without which the guard is only
 /// slower are left out, and it is tried once more.
 pub(super) fn load(plan: &Plan<'_>) -> Result<Programs, Problem> {
-    let all = Programs::load(plan, true);
-    let failed = match all {
+    let failed = match Programs::load(plan, true) {
         Ok(programs) => return Ok(programs),
         Err(failed) => failed,
     };
-    let convenience = |hook: &HookSpec| can_be_left_out(hook) && plan.has(hook);
-    if !HOOKS.iter().any(convenience) {
+    let optional = |hook: &HookSpec| hook.presence.can_be_left_out() && plan.has(hook);
+    if !HOOKS.iter().any(optional) {
         return Err(failed);
     }
-    Programs::load(plan, false)
-}
-
-const fn can_be_left_out(hook: &HookSpec) -> bool {
-    matches!(hook.presence, Presence::Convenience | Presence::SecondLayer)
+    let mut programs = Programs::load(plan, false)?;
+    programs.left_out = Some(failed.why);
+    Ok(programs)
 }
 
 impl Programs {
@@ -77,7 +76,11 @@ impl Programs {
             let error = io::Error::last_os_error();
             return Err(failed("reading the kernel half", &error, &messages));
         };
-        let programs = Self { object, messages };
+        let programs = Self {
+            object,
+            messages,
+            left_out: None,
+        };
         let prepared = programs
             .set_constants(plan)
             .and_then(|()| programs.set_pins())
@@ -163,7 +166,7 @@ impl Programs {
     fn choose(&self, plan: &Plan<'_>, conveniences: bool) -> io::Result<()> {
         for hook in HOOKS.iter().chain(ON_DEMAND) {
             let program = self.program(hook)?.as_ptr();
-            let wanted = plan.has(hook) && (conveniences || !can_be_left_out(hook));
+            let wanted = plan.has(hook) && (conveniences || !hook.presence.can_be_left_out());
             // SAFETY: a program of the open object that is not loaded yet.
             check(unsafe { sys::bpf_program__set_autoload(program, wanted) })?;
             if !wanted || hook.attach != Attach::Security {
@@ -254,6 +257,13 @@ impl Loaded for Programs {
     }
 
     fn attach(&mut self, hook: &HookSpec, pin: &Path) -> Result<(), String> {
+        if let Some(why) = &self.left_out
+            && hook.presence.can_be_left_out()
+        {
+            return Err(format!(
+                "with it and others like it the programs do not load: {why}"
+            ));
+        }
         self.attach_and_pin(hook, pin)
             .map_err(|error| format!("{error}; {}", self.messages.text()))
     }

@@ -205,6 +205,13 @@ pub struct Links {
 }
 
 impl Links {
+    /// Names of hooks that are not attached although the kernel has them, and that the guard can do
+    /// without.
+    pub fn lost(&self) -> Vec<&str> {
+        let lost = self.hooks.iter().filter(|hook| hook.is_lost());
+        lost.map(|hook| hook.name.as_str()).collect()
+    }
+
     /// Names of required hooks that are not attached.
     pub fn holes(&self) -> Vec<&str> {
         let holes = self.hooks.iter().filter(|hook| hook.is_hole());
@@ -260,6 +267,7 @@ pub(super) fn set_status(set: &Path) -> Vec<HookStatus> {
             name: hook.program.to_owned(),
             attached,
             required,
+            absent: not_there,
             why_missing,
             opens: hook.opens.to_owned(),
             covered_by: hook.covered_by.to_owned(),

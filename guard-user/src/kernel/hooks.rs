@@ -35,6 +35,13 @@ pub enum Presence {
     SecondLayer,
 }
 
+impl Presence {
+    /// Whether the guard goes on where the kernel has the hook and does not take the program.
+    pub const fn can_be_left_out(self) -> bool {
+        matches!(self, Self::Convenience | Self::SecondLayer)
+    }
+}
+
 /// How the self-test finds out whether the hook refuses.
 #[derive(Clone, Copy, Debug)]
 pub enum Exercise {
@@ -306,6 +313,9 @@ pub struct HookStatus {
     pub attached: bool,
     /// The guard is not whole without it.
     pub required: bool,
+    /// The running kernel has no such hook.
+    #[serde(default)]
+    pub absent: bool,
     /// Why it is not attached.
     pub why_missing: Option<String>,
     /// What its absence leaves open.
@@ -321,6 +331,12 @@ impl HookStatus {
     /// A required hook is missing: the host is not fully guarded.
     pub const fn is_hole(&self) -> bool {
         self.required && !self.attached
+    }
+
+    /// The kernel has the hook and the guard goes without it, so that it refuses more than it should.
+    /// The second layer has a health of its own.
+    pub fn is_lost(&self) -> bool {
+        !self.attached && !self.required && !self.absent && self.name != SECOND_LAYER
     }
 
     /// Whether it refuses operations, rather than learning of them.

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::btf::Btf;
 use super::guard::Guard;
-use super::hooks::{HOOKS, HookSpec, Presence};
+use super::hooks::{HOOKS, HookSpec};
 use super::on_demand::{self, ON_DEMAND};
 use super::probe::{self, probe};
 use super::problem::{Problem, ProblemKind};
@@ -237,8 +237,7 @@ fn fill_set(programs: &mut dyn Loaded, plan: &Plan<'_>, set: &Path) -> Result<()
         }
         match programs.attach(hook, &set.join(hook.program)) {
             Ok(()) => {}
-            Err(_) if hook.presence == Presence::Convenience => {}
-            Err(why) if hook.presence == Presence::SecondLayer => go_without(hook, &why),
+            Err(why) if hook.presence.can_be_left_out() => go_without(hook, &why),
             Err(why) => return Err(refused(hook, "attaching", &why)),
         }
     }
@@ -252,11 +251,12 @@ fn fill_set(programs: &mut dyn Loaded, plan: &Plan<'_>, set: &Path) -> Result<()
     Ok(())
 }
 
-/// Says in the journal why there is no second layer; `status` says that there is none.
-pub(super) fn go_without(hook: &HookSpec, why: &str) {
+/// Says in the journal why a hook is done without; `status` says that it is not there.
+fn go_without(hook: &HookSpec, why: &str) {
     eprintln!(
-        "dbguard: going on without the second layer ({}): {}",
-        hook.program,
+        "dbguard: going on without the hook {} (covered by {}): {}",
+        hook.target,
+        hook.covered_by,
         shortened(why)
     );
 }
