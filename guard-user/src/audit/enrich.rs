@@ -17,6 +17,7 @@ use super::denial::{
     Ancestor, Command, Database, Denial, EventKey, GrantUsed, NO_LOGIN, Object, Process,
 };
 use super::{names, time};
+use crate::grant::grant_id;
 
 /// The number that stands for "no login session" (include/linux/uidgid.h `INVALID_UID`,
 /// include/linux/audit.h `AUDIT_SID_UNSET`).
@@ -115,7 +116,7 @@ pub fn denial(
         }),
         open,
         grant: (event.grant != 0).then(|| GrantUsed {
-            id: format!("G-{}", event.grant),
+            id: grant_id(event.grant),
             signers: Vec::new(),
             incident: None,
         }),

@@ -15,7 +15,7 @@ use crate::control::{self, Answer, Request};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The grant, such as G-19
-    #[arg(long, value_name = "GRANT", value_parser = super::overrides::grant_number)]
+    #[arg(long, value_name = "GRANT", value_parser = super::overrides::grant)]
     grant: u32,
     /// The command with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]

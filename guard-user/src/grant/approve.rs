@@ -5,6 +5,7 @@ use guard_abi::Op;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::person;
 use super::request::{self, Device, Object, ParseError, Request};
 
 /// Why nothing is opened. Each says what to do.
@@ -209,11 +210,11 @@ pub fn approve(
     requester: Option<&str>,
 ) -> Result<(), Refused> {
     for (at, signer) in signers.iter().enumerate() {
-        if requester.is_some_and(|login| is_person(signer.person, login)) {
+        if requester.is_some_and(|login| person::has_login(signer.person, login)) {
             return Err(Refused::Requester(signer.person.to_owned()));
         }
         for other in &signers[..at] {
-            if other.person.eq_ignore_ascii_case(signer.person) {
+            if person::is_same(other.person, signer.person) {
                 return Err(Refused::SamePerson(signer.person.to_owned()));
             }
             if other.key == signer.key {
@@ -232,12 +233,6 @@ pub fn approve(
         });
     }
     Ok(())
-}
-
-/// Whether a principal is the person with this login name: the same, or before the `@`.
-fn is_person(principal: &str, login: &str) -> bool {
-    let local = principal.split('@').next().unwrap_or(principal);
-    principal.eq_ignore_ascii_case(login) || local.eq_ignore_ascii_case(login)
 }
 
 /// What lies on the object of a request.

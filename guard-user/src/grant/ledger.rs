@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::approve::Issued;
+use super::id::grant_id;
 use super::request::{NONCE_BYTES, hex};
 use super::wire::sha256;
 
@@ -177,7 +178,7 @@ impl Book {
             return Issued::Never;
         };
         match self.grants.iter().find(|one| one.given.nonce == nonce) {
-            Some(standing) => Issued::Spent(format!("G-{}", standing.given.grant)),
+            Some(standing) => Issued::Spent(grant_id(standing.given.grant)),
             None => Issued::Open(digest.clone()),
         }
     }

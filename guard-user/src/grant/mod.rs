@@ -12,11 +12,13 @@
 pub mod approve;
 mod certificate;
 mod envelope;
+mod id;
 mod key;
 mod krl;
 pub mod ledger;
 mod line;
 mod pattern;
+mod person;
 pub mod request;
 mod revoked;
 pub mod settings;
@@ -33,6 +35,7 @@ mod differential;
 pub mod testing;
 
 pub use certificate::CertificateError;
+pub use id::{grant_id, grant_number};
 pub use key::{Key, KeyError, KeyKind, SignatureFault};
 pub use krl::{Krl, KrlError};
 pub use line::LineError;

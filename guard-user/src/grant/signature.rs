@@ -8,6 +8,7 @@ pub use super::envelope::{Envelope, decode};
 use super::key::{Key, KeyKind, Told};
 use super::line::is_plain;
 use super::pattern::{list_matches, matches};
+use super::person;
 use super::revoked::By;
 pub use super::signature_error::SignatureError;
 use super::signers::{Signer, Signers};
@@ -343,7 +344,7 @@ impl Judge<'_> {
         let accepted = &self.rules.software;
         if !accepted
             .iter()
-            .any(|one| one == person || *one == fingerprint)
+            .any(|one| person::is_same(one, &whose.person) || *one == fingerprint)
         {
             return Err(SignatureError::Software {
                 fingerprint,

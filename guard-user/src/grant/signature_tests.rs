@@ -133,6 +133,7 @@ fn software_keys_by_configuration_alone() {
     );
     for (one, accepted) in [
         ("alice", true),
+        ("Alice", true),
         (fingerprint.as_str(), true),
         ("al", false),
         ("*", false),

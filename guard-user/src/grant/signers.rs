@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::key::Key;
 use super::line::{self, Line, LineError, Who};
+use super::person;
 use super::revoked::{Revoked, RevokedError};
 use super::wire::{put_string, sha256};
 
@@ -256,8 +257,8 @@ impl Signers {
                 Who::Person {
                     name: first,
                     others,
-                } if first.eq_ignore_ascii_case(name)
-                    || others.iter().any(|other| other.eq_ignore_ascii_case(name)) =>
+                } if person::is_same(first, name)
+                    || others.iter().any(|other| person::is_same(other, name)) =>
                 {
                     Some(first.as_str())
                 }

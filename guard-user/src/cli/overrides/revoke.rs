@@ -6,7 +6,7 @@ use crate::control::{self, Answer, Request};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The grant, such as G-19
-    #[arg(value_parser = super::grant_number)]
+    #[arg(value_parser = super::grant)]
     grant: u32,
 }
 

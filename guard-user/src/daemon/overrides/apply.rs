@@ -4,7 +4,7 @@ use guard_abi::Op;
 use guard_abi::glass::{GLASS_SLOTS, GlassEntry, slot};
 
 use super::{
-    ALERT, Daemon, INTERNAL, OF_HOST, Open, Refusal, TRY_AGAIN, id, record_of, told_grant,
+    ALERT, Daemon, INTERNAL, OF_HOST, Open, Refusal, TRY_AGAIN, grant_id, record_of, told_grant,
 };
 use crate::audit::names;
 use crate::audit::record::{Actor, Override, OverrideSigner};
@@ -57,7 +57,7 @@ impl Daemon {
                 .collect(),
             at_boot_ns: time::boot_ns(),
         };
-        record.grant = Some(id(number));
+        record.grant = Some(grant_id(number));
         if matches!(request.object, Object::Drill) {
             "drilled".clone_into(&mut record.step);
         }
@@ -153,7 +153,7 @@ impl Daemon {
         if let Some(other) = self.overlapping(request) {
             let what = format!(
                 "{0} is open for it already; use that, or close it: dbguard override revoke {0}",
-                id(other)
+                grant_id(other)
             );
             return Err(Refusal::new(TRY_AGAIN, "overlap", what));
         }

@@ -25,7 +25,7 @@ use crate::control::{Answer, Grant, Overrides as Told};
 use crate::grant::approve;
 use crate::grant::ledger::{Entry, LEDGER_PATH, Ledger, LedgerError, Standing};
 use crate::grant::request::{Object, Request, hex};
-use crate::grant::{SignatureError, SignersError};
+use crate::grant::{SignatureError, SignersError, grant_id, grant_number};
 use crate::kernel::GuardError;
 use crate::session;
 use crate::sysexits::{CONFIG, INTERNAL, NO_INPUT, NOT_PERMITTED, TRY_AGAIN, USAGE};
@@ -123,11 +123,6 @@ impl From<GuardError> for Refusal {
     }
 }
 
-/// `G-19`.
-fn id(number: u32) -> String {
-    format!("G-{number}")
-}
-
 /// What a record says about a request.
 fn record_of(step: &str, request: Option<&Request>, by: Option<Actor>) -> Override {
     let mut record = Override {
@@ -218,10 +213,7 @@ impl Daemon {
         let (Some(grant), Ok(ledger)) = (&mut denial.grant, &self.overrides.ledger) else {
             return;
         };
-        let number = grant
-            .id
-            .strip_prefix("G-")
-            .and_then(|text| text.parse().ok());
+        let number = grant_number(&grant.id);
         if let Some(known) = number.and_then(|number| ledger.book().grant(number)) {
             let signers = known.given.signers.iter();
             grant.signers = signers.map(|(_, key)| key.clone()).collect();
@@ -344,7 +336,7 @@ impl Daemon {
         let problem = closed.err().map(|error| {
             format!(
                 "closing {}: {error}; it ends by itself when its time is over",
-                id(number)
+                grant_id(number)
             )
         });
         self.set_health("closing", problem);
@@ -364,9 +356,12 @@ impl Daemon {
             self.set_health("overrides", Some(refusal.why));
         }
         let mut record = record_of("closed", open.as_ref().map(|open| &open.request), by);
-        record.grant = Some(id(number));
+        record.grant = Some(grant_id(number));
         record.why = Some(why.to_owned());
-        log(NOTICE, &format!("grant {} is closed: {why}", id(number)));
+        log(
+            NOTICE,
+            &format!("grant {} is closed: {why}", grant_id(number)),
+        );
         self.note(Body::Override(Box::new(record)));
         self.set_expiry();
         // What was opened under it is judged like what was opened before arming.
@@ -377,7 +372,7 @@ impl Daemon {
         if self.overrides.of(number).is_none() {
             let why = format!(
                 "{} is not open; `dbguard override list` shows what is",
-                id(number)
+                grant_id(number)
             );
             return Answer::Refused {
                 exit: NO_INPUT,
@@ -388,7 +383,7 @@ impl Daemon {
         self.end_grant(number, &format!("revoked by {who}"), Some(by));
         Answer::Done(format!(
             "{} is closed, also for what runs under it",
-            id(number)
+            grant_id(number)
         ))
     }
 
@@ -416,6 +411,7 @@ impl Daemon {
         let path = Path::new(LEDGER_PATH);
         self.overrides.ledger = Ok(Ledger::begin_anew(path, &session::boot_id())?);
         self.set_health("overrides", None);
+        self.set_health("closing", None);
         self.set_expiry();
         self.look_for_descriptors();
         let aside = path.with_extension("damaged");
@@ -430,30 +426,30 @@ impl Daemon {
         match &self.overrides.ledger {
             Ok(ledger) => {
                 told.waiting = ledger.book().waiting();
-                told.grants = ledger
-                    .book()
-                    .grants()
-                    .iter()
-                    .filter_map(told_grant)
-                    .collect();
+                told.grants = told_grants(ledger, |_| true);
             }
             Err(error) => told.problems.push(error.to_string()),
         }
         told.problems.extend(self.signers_problems());
         Answer::Overrides(told)
     }
-}
 
-impl Daemon {
     /// For a status.
     pub(super) fn open_grants(&self) -> Vec<Grant> {
-        let Ok(ledger) = &self.overrides.ledger else {
-            return Vec::new();
-        };
-        let given = ledger.book().grants().iter();
-        let open = given.filter(|one| one.closed.is_none());
-        open.filter_map(told_grant).collect()
+        match &self.overrides.ledger {
+            Ok(ledger) => told_grants(ledger, |standing| standing.closed.is_none()),
+            Err(_) => Vec::new(),
+        }
     }
+}
+
+/// The grants of a ledger that are asked for.
+fn told_grants(ledger: &Ledger, wanted: impl Fn(&Standing) -> bool) -> Vec<Grant> {
+    let given = ledger.book().grants().iter();
+    given
+        .filter(|one| wanted(one))
+        .filter_map(told_grant)
+        .collect()
 }
 
 /// A grant as the command line shows it.
@@ -462,7 +458,7 @@ fn told_grant(standing: &Standing) -> Option<Grant> {
     let left = request.expires_boot_ns().saturating_sub(time::boot_ns());
     let signers = standing.given.signers.iter();
     Some(Grant {
-        id: id(standing.given.grant),
+        id: grant_id(standing.given.grant),
         opens: words::opens(&request),
         object: words::object(&request),
         signers: signers

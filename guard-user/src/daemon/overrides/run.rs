@@ -6,7 +6,7 @@ use guard_abi::glass::GLASS_PENDING;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 
-use super::{Daemon, NO_INPUT, Refusal, TRY_AGAIN, id, record_of};
+use super::{Daemon, NO_INPUT, Refusal, TRY_AGAIN, grant_id, record_of};
 use crate::audit::names::printable;
 use crate::audit::record::{Actor, Override};
 use crate::control::Answer;
@@ -25,11 +25,11 @@ impl Daemon {
         let open = self.overrides.of(number);
         let pid = by.pid;
         let mut record = record_of("used", open.map(|open| &open.request), Some(by));
-        record.grant = Some(id(number));
+        record.grant = Some(grant_id(number));
         record.pid = Some(pid);
         record.argv = command.to_vec();
         match self.try_use(number, pid, &record) {
-            Ok(()) => Answer::Done(format!("{} is yours for one command", id(number))),
+            Ok(()) => Answer::Done(format!("{} is yours for one command", grant_id(number))),
             Err(refusal) => self.refuse_step(record, refusal),
         }
     }
@@ -65,7 +65,7 @@ impl Daemon {
             NOTICE,
             &format!(
                 "under {}: {}",
-                id(number),
+                grant_id(number),
                 printable(&record.argv.join(" "))
             ),
         );
@@ -77,12 +77,12 @@ impl Daemon {
         let Some(standing) = self.overrides.ledger()?.book().grant(number).cloned() else {
             let what = format!(
                 "{} was never given on this host in this boot; `dbguard override list` shows what was",
-                id(number)
+                grant_id(number)
             );
             return Err(Refusal::new(NO_INPUT, "no-grant", what));
         };
         if let Some(why) = &standing.closed {
-            let what = format!("{} is closed: {why}; make a new request", id(number));
+            let what = format!("{} is closed: {why}; make a new request", grant_id(number));
             return Err(Refusal::new(super::NOT_PERMITTED, "closed", what));
         }
         let open = self.overrides.of(number);
@@ -90,7 +90,7 @@ impl Daemon {
         if self.uses_left(number)? == 0 {
             let what = format!(
                 "{} was good for {uses} command{}, and was used; make a new request",
-                id(number),
+                grant_id(number),
                 if uses == 1 { "" } else { "s" }
             );
             return Err(Refusal::new(super::NOT_PERMITTED, "used-up", what));

@@ -30,10 +30,15 @@ pub(super) fn lines(oracle: &Oracle) {
         }
         oracle.both(text, &case(text));
     }
+    // The rules allow alice a software key: she is the same person by another case.
+    let shouted = Case {
+        principal: "Alice".to_owned(),
+        ..case("Alice KEY\n")
+    };
+    oracle.both("Alice KEY", &shouted);
     for text in [
         "",
         "alice\n",
-        "Alice KEY\n",
         "bob KEY\n",
         "alice cert-authority KEY\n",
         "alice namespaces=\"file\" KEY\n",

@@ -59,8 +59,6 @@ impl Refusal {
             Self::Signature(E::Version(0)) => "version",
             Self::Signature(E::Reserved) => "reserved",
             Self::Signature(E::NotTouched { .. }) => "touch",
-            // Where a list has alice by another case: the rules are for the name as it is written there.
-            Self::Signature(E::Software { .. }) => "software",
             Self::Signature(E::SharedKey { .. }) => "certificate-key",
             Self::Signature(
                 E::PinNeedsHardware { .. } | E::NoPin { .. } | E::Certificate(C::CriticalOption(_)),
