@@ -8,6 +8,7 @@ use crate::harness::shell::Script;
 use crate::harness::{audit, guard};
 use crate::native::control;
 use crate::suites::fixture::{self, Shared};
+use crate::suites::signing;
 
 /// Variables of every script: where firmware variables are, and the GUIDs of the owners of those
 /// that matter (UEFI 2.10, 3.3; <https://systemd.io/BOOT_LOADER_INTERFACE>).
@@ -151,7 +152,37 @@ pub fn cases() -> Vec<Case> {
             audit::nothing_refused(mark)
         })
     }));
+    // It makes boot entries anew: what compares them comes before.
+    cases.push(
+        Case::test("boot-loader-under-a-grant", boot_loader_under_a_grant)
+            .limit(240)
+            .breadth(Breadth::Once),
+    );
     cases
+}
+
+/// A recipe of docs/break-glass.md: the boot loader is written again, its files and its boot entry.
+fn boot_loader_under_a_grant() -> Result<()> {
+    signing::prepare()?;
+    let text = format!(
+        "{VARIABLES}{}set +e
+         I='grub-install --target=x86_64-efi --efi-directory=/boot/efi --bootloader-id=debian'
+         loader() {{ sha256sum /boot/efi/EFI/debian/grubx64.efi; efibootmgr; }}
+         B=$(loader); E=$(efibootmgr)
+         $I >/dev/null 2>&1 && exit 1; [ \"$(loader)\" = \"$B\" ] || exit 2
+         both --host --op boot-file || exit 3
+         dbguard exec --grant $G -- $I >/dev/null 2>&1 && exit 4
+         [ \"$(efibootmgr)\" = \"$E\" ] || exit 5
+         both --host --op boot-file --op firmware || exit 6
+         dbguard exec --grant $G -- $I || exit 7
+         [ \"$(loader)\" != \"$B\" ] && efibootmgr | grep -q debian || exit 8
+         echo x >>/boot/efi/EFI/debian/grubx64.efi && exit 9
+         efibootmgr -n 0000 >/dev/null && exit 10; exit 0",
+        signing::HEAD
+    );
+    let done = Script::new(&text).limit(200).must();
+    signing::remove()?;
+    done.map(drop)
 }
 
 fn prepare() -> Result<()> {

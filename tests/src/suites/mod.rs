@@ -18,6 +18,7 @@ pub mod mounts;
 pub mod observe;
 pub mod overrides;
 pub mod route;
+mod signing;
 pub mod storage;
 pub mod storm;
 pub mod zones;

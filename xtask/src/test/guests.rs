@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::broadcast;
+use super::machines;
 use super::matrix::{self, Configuration, Job, Machine};
-use super::report::{Line, Tally, guest_line};
+use super::report::{Line, Tally, guest_line, show};
 use crate::guest::{Firmware, Guard, Guest, Script};
 use crate::image::root::Db;
 use crate::{build, cmd};
@@ -107,27 +107,35 @@ fn ask(arguments: &[&str]) -> Result<String> {
 /// What one thread does at a time.
 enum Work<'a> {
     Suites(&'a Job),
-    Broadcast(Configuration),
+    Machines(machines::Test, Configuration),
 }
 
 /// Runs the guests, `side_by_side` at a time.
 pub fn run(jobs: &[Job], choice: &Choice, side_by_side: usize) -> Vec<JobResult> {
-    // What takes several machines goes first: they follow each other.
-    let several = choice.is_whole().then(|| jobs.first()).flatten();
-    let several = several.map(|job| Work::Broadcast(job.configuration));
-    let work = several.into_iter().chain(jobs.iter().map(Work::Suites));
+    // What takes machines of its own goes first: they follow each other.
+    let own = choice.is_whole().then(|| jobs.first()).flatten();
+    let own = own.map(|job| {
+        let on = job.configuration;
+        machines::ALL
+            .iter()
+            .map(move |test| Work::Machines(*test, on))
+    });
+    let work = own
+        .into_iter()
+        .flatten()
+        .chain(jobs.iter().map(Work::Suites));
     let next = Mutex::new(work);
     let results = Mutex::new(Vec::new());
     // A thread of its own for each guest: QEMU is tied to the life of the thread that starts it.
     thread::scope(|scope| {
-        for _ in 0..side_by_side.min(jobs.len() + 1) {
+        for _ in 0..side_by_side.min(jobs.len() + machines::ALL.len()) {
             scope.spawn(|| {
                 loop {
                     let work = next.lock().ok().and_then(|mut work| work.next());
                     let result = match work {
                         Some(Work::Suites(job)) => with_second_try(job, choice),
-                        Some(Work::Broadcast(on)) => JobResult {
-                            tally: broadcast::run(on),
+                        Some(Work::Machines(test, on)) => JobResult {
+                            tally: test.run(on),
                             log: None,
                         },
                         None => break,
@@ -292,15 +300,15 @@ impl Cases {
         match guest_line(line) {
             Line::Ok(name) => {
                 self.tally.passed += 1;
-                self.show("ok  ", &name, "");
+                show(on, "ok", &name, "");
             }
             Line::Fail(name, reason) => {
                 self.tally.fail(format!("{on}: {name}: {reason}"));
-                self.show("FAIL", &name, &reason);
+                show(on, "FAIL", &name, &reason);
             }
             Line::Skip(name, reason) => {
                 self.tally.skipped += 1;
-                self.show("skip", &name, &reason);
+                show(on, "skip", &name, &reason);
             }
             Line::Done(count) => {
                 if self.done.replace(count).is_some() {
@@ -311,12 +319,6 @@ impl Cases {
             Line::Other => return,
         }
         self.seen += 1;
-    }
-
-    fn show(&self, word: &str, name: &str, reason: &str) {
-        let on = self.on.to_string();
-        let line = format!("{on:<13} {word} {name} {reason}");
-        println!("{}", line.trim_end());
     }
 
     /// Checks that the guest's own account agrees with what was read.

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: host tests, then the guest suites on each kernel.
 
-pub mod broadcast;
 pub mod guests;
 pub mod host;
+pub mod machines;
 pub mod matrix;
 pub mod report;
 
@@ -29,8 +29,8 @@ pub struct Options {
     /// How many guests run side by side; two a processor by default, since guests wait a lot
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Run only this guest suite, all of it, and no host tests; `broadcast` is the one of several
-    /// machines
+    /// Run only this guest suite, all of it, and no host tests; `broadcast` and `rescue` take machines of
+    /// their own
     #[arg(long, value_name = "NAME")]
     suite: Option<String>,
     /// Run the host tests only
@@ -79,9 +79,9 @@ pub fn run(options: &Options) -> Result<u8> {
             filter: options.filter.clone(),
         };
         let jobs = options.jobs.unwrap_or_else(side_by_side).max(1);
-        if choice.suite.as_deref() == Some(broadcast::NAME) {
+        if let Some(test) = choice.suite.as_deref().and_then(machines::Test::named) {
             for on in &configurations {
-                tally.add(&broadcast::run(*on));
+                tally.add(&test.run(*on));
             }
         } else {
             let plan = guests::plan(&configurations, &choice, jobs)?;

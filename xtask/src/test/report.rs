@@ -1,4 +1,6 @@
-//! Counting results, from what test programs print.
+//! Counting results, from what test programs print, and printing them.
+
+use super::matrix::Configuration;
 
 /// What ran and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +50,13 @@ impl Tally {
             self.skipped
         )
     }
+}
+
+/// Prints the result of a case on a configuration; `word` is `ok`, `FAIL` or `skip`.
+pub fn show(on: Configuration, word: &str, name: &str, reason: &str) {
+    let on = on.to_string();
+    let line = format!("{on:<13} {word:<4} {name} {reason}");
+    println!("{}", line.trim_end());
 }
 
 /// One line of a guest suite.

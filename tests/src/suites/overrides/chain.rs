@@ -135,8 +135,7 @@ pub fn passthrough() -> Result<()> {
 /// What is done to the host, on which a database runs: a boot file.
 pub fn of_the_host() -> Result<()> {
     let text = must(
-        "both() { ask \"$@\" && sign alice bob && G=$(apply alice.sig bob.sig); }
-         F=/boot/vmlinuz-$(uname -r); [ -e $F ] || F=$(ls /boot/vmlinuz* | head -1); S=$(sha256sum <$F)
+        "F=/boot/vmlinuz-$(uname -r); [ -e $F ] || F=$(ls /boot/vmlinuz* | head -1); S=$(sha256sum <$F)
          printf x >>$F && exit 1
          both --host --op boot-file || exit 2
          dbguard exec --grant $G -- sh -ec \"cp $F /run/laptop/kernel; printf x >>$F; cat /run/laptop/kernel >$F\" || exit 3

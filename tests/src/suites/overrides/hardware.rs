@@ -7,14 +7,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use guard_user::grant::testing::{Authenticator, PIN, TOUCHED, certify};
 
-use super::{LAPTOP, all_closed, must, refused};
+use super::{all_closed, must, refused};
+use crate::suites::signing;
 
 /// The signers' file of these cases.
 const SIGNERS: &str = "/etc/dbguard/allowed_signers.d/hardware";
 
 /// Signs the request that was asked for, as `hardware`: `ask` removes what ends in `.sig`.
 fn sign(key: &Authenticator) -> Result<()> {
-    let laptop = Path::new(LAPTOP);
+    let laptop = Path::new(signing::LAPTOP);
     let request = fs::read(laptop.join("r.txt")).context("reading the request")?;
     fs::write(laptop.join("hardware"), key.sign(&request)).context("writing a signature")
 }

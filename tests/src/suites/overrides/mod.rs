@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::fixture;
+use super::{fixture, signing};
 use crate::acts;
 use crate::harness::case::{Case, skip};
 use crate::harness::disk::Disk;
@@ -78,27 +78,14 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Where keys, requests and signatures lie; the signers' own machine.
-const LAPTOP: &str = "/run/laptop";
 /// The disk that grants are about, and one that none is.
 const DISKS: [&str; 2] = ["granted", "beside"];
-
-const CONFIG: &str = "[override]\nsoftware_keys = [\"alice@example.com\", \"bob@example.com\", \"carl@example.com\"]\n";
 
 fn prepare() -> Result<()> {
     guard::must_be_armed()?;
     fixture::load_modules()?;
     acts::prepare_scratch()?;
-    Script::new(
-        "set -e; rm -rf $L; mkdir -p $L /etc/dbguard/allowed_signers.d; cd $L
-         for who in alice alice2 bob carl mallory sealed; do ssh-keygen -q -t ed25519 -N '' -C $who -f $who; done
-         line() { echo \"$1@example.com namespaces=\\\"override@dbguard\\\" $(cut -d' ' -f1,2 $2.pub)\"; }
-         { line alice alice; line alice alice2; line bob bob; line carl carl; line vault sealed; } >/etc/dbguard/allowed_signers.d/oncall
-         useradd -M alice 2>/dev/null || true",
-    )
-    .with("L", LAPTOP)
-    .must()?;
-    guard::configure(CONFIG)?;
+    signing::prepare()?;
     for name in DISKS {
         let disk = fixture::memory_disk(name, 64)?;
         guard::wait_free(&disk.node)?;
@@ -109,10 +96,7 @@ fn prepare() -> Result<()> {
 }
 
 fn remove() -> Result<()> {
-    guard::configure("")?;
-    shell::must(
-        "rm -rf /run/laptop /etc/dbguard/allowed_signers.d; userdel alice; dbguard config apply --confirm-host $(uname -n)",
-    )?;
+    signing::remove()?;
     for name in DISKS {
         let disk = fixture::memory_disk(name, 64)?;
         shell::must(&format!(
@@ -132,18 +116,9 @@ fn beside() -> Result<Disk> {
     fixture::memory_disk(DISKS[1], 64)
 }
 
-/// Functions that every script here has: `ask` writes a request to `r.txt`, `sign` has people sign it,
-/// `apply` applies it and prints the grant's number.
-const HEAD: &str = r#"cd /run/laptop; WHY='--incident INC-1 --reason test'
-ask() { rm -f r.txt r.txt.sig *.sig; dbguard override request "$@" $WHY >r.txt 2>told; }
-sign() { rm -f r.txt.sig; for who; do ssh-keygen -q -Y sign -f $who -n override@dbguard r.txt 2>/dev/null && mv r.txt.sig $who.sig || return 1; done; }
-apply() { dbguard override apply r.txt "$@" >applied || return; sed -n 's/^\(G-[0-9]*\) is open.*/\1/p' applied; }
-open() { ask "$@" && sign alice && apply alice.sig; }
-"#;
-
-/// A script with those functions, and the two disks.
+/// A script with the functions of those who sign, and the two disks.
 fn script(text: &str) -> Result<Output> {
-    let whole = format!("{HEAD}{text}");
+    let whole = format!("{}{text}", signing::HEAD);
     Script::new(&whole)
         .with("DEV", granted()?.path())
         .with("OTHER", beside()?.path())

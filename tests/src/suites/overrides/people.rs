@@ -2,8 +2,9 @@
 
 use anyhow::{Result, ensure};
 
-use super::{CONFIG, all_closed, must, refused};
+use super::{all_closed, must, refused};
 use crate::harness::{audit, guard};
+use crate::suites::signing;
 
 /// Strangers, other namespaces, keys in software that nobody has allowed, revoked ones.
 pub fn keys() -> Result<()> {
@@ -108,7 +109,8 @@ pub fn requester() -> Result<()> {
 /// The key that lies sealed is enough for everything, and is loud.
 pub fn emergency() -> Result<()> {
     guard::configure(&format!(
-        "{CONFIG}emergency_keys = [\"{}\"]\n",
+        "{}emergency_keys = [\"{}\"]\n",
+        signing::CONFIG,
         must("ssh-keygen -lf sealed.pub | cut -d' ' -f2")?.trim()
     ))?;
     let mark = audit::mark();
@@ -122,7 +124,7 @@ pub fn emergency() -> Result<()> {
         record.text("/step") == "opened"
             && record.0.pointer("/signers/0/emergency") == Some(&serde_json::Value::Bool(true))
     })?;
-    guard::configure(CONFIG)?;
+    guard::configure(signing::CONFIG)?;
     all_closed()
 }
 

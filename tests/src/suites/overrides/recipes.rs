@@ -1,40 +1,44 @@
-//! The recipes of docs/break-glass.md: each is refused, and done under the grant that it names.
+//! The recipes of docs/break-glass.md: each is refused, and done under the grant that it names. That of a
+//! boot loader on a UEFI host is the suite `firmware`'s, the jump into the rescue kernel is the test
+//! `rescue`'s.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{all_closed, granted, must};
 use crate::harness::snapshot::Snapshot;
 
-/// Two people, for the host of a running database.
-const BOTH: &str = "both() { ask \"$@\" && sign alice bob && G=$(apply alice.sig bob.sig); }\n";
+/// What makes a file system and breaks it, what mends it, and what finds nothing to mend afterwards.
+const REPAIRS: &[[&str; 3]] = &[
+    [
+        "wipefs -qaf $DEV; mkfs.ext4 -q -F $DEV; dd if=/dev/zero of=$DEV bs=1024 count=16 seek=8 conv=fsync,notrunc 2>/dev/null",
+        "e2fsck -f -y $DEV",
+        "e2fsck -f -n $DEV",
+    ],
+    // XFS without its first superblock: one of the others takes its place.
+    [
+        "mkfs.xfs -q -f --unsupported $DEV; dd if=/dev/zero of=$DEV bs=512 count=1 conv=fsync,notrunc 2>/dev/null",
+        "xfs_repair $DEV",
+        "xfs_repair -n $DEV",
+    ],
+];
 
 /// A data volume is checked and repaired, unmounted.
 pub fn repair() -> Result<()> {
-    must(
-        "G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec 'wipefs -qaf $DEV; mkfs.ext4 -q -F $DEV; dd if=/dev/zero of=$DEV bs=1024 count=16 seek=8 conv=fsync,notrunc 2>/dev/null'",
-    )?;
-    let broken = Snapshot::take(&granted()?)?;
-    must("e2fsck -f -y $DEV >/dev/null 2>&1 && exit 2; exit 0")?;
-    broken.unchanged()?;
-    must(
-        "G=$(open --device $DEV --op raw-write) || exit 1
-         dbguard exec --grant $G -- e2fsck -f -y $DEV; [ $? -le 1 ] || exit 2
-         e2fsck -f -n $DEV || exit 3",
-    )?;
-    ensure!(broken.unchanged().is_err(), "nothing was repaired");
-    // XFS without its first superblock: one of the others takes its place.
-    must(
-        "G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec 'mkfs.xfs -q -f --unsupported $DEV; dd if=/dev/zero of=$DEV bs=512 count=1 conv=fsync,notrunc 2>/dev/null'",
-    )?;
-    let broken = Snapshot::take(&granted()?)?;
-    must("xfs_repair $DEV >/dev/null 2>&1 && exit 2; exit 0")?;
-    broken.unchanged()?;
-    must(
-        "G=$(open --device $DEV --op raw-write) || exit 1
-         dbguard exec --grant $G -- xfs_repair $DEV 2>&1 || exit 2
-         xfs_repair -n $DEV 2>&1 || exit 3",
-    )?;
-    ensure!(broken.unchanged().is_err(), "nothing was repaired");
+    for [broken, mend, look] in REPAIRS {
+        must(&format!(
+            "G=$(open --device $DEV --op raw-write) && dbguard exec --grant $G -- sh -ec '{broken}'"
+        ))?;
+        let broken = Snapshot::take(&granted()?)?;
+        must(&format!("{mend} >/dev/null 2>&1 && exit 2; exit 0"))?;
+        broken.unchanged().context(*mend)?;
+        // e2fsck says with 1 that it has mended something.
+        must(&format!(
+            "G=$(open --device $DEV --op raw-write) || exit 3
+             dbguard exec --grant $G -- {mend} 2>&1; [ $? -le 1 ] || exit 4
+             {look} 2>&1 || exit 5"
+        ))?;
+        ensure!(broken.unchanged().is_err(), "{mend}: nothing was repaired");
+    }
     all_closed()
 }
 
@@ -55,25 +59,25 @@ pub fn wiped_by_the_drive() -> Result<()> {
 
 /// The boot loader is written again, on a BIOS host.
 pub fn boot_loader() -> Result<()> {
-    must(&format!(
-        "{BOTH}command -v grub-install >/dev/null && [ -d /usr/lib/grub/i386-pc ] || {{ echo no grub-install for a BIOS; exit 77; }}
+    must(
+        "command -v grub-install >/dev/null && [ -d /usr/lib/grub/i386-pc ] || { echo no grub-install for a BIOS; exit 77; }
          R=/dev/$(lsblk -no pkname $(findmnt -no SOURCE /))
          grub-install --target=i386-pc $R >/dev/null 2>&1 && exit 1
          both --device $R --op raw-write --op boot-file || exit 2
-         dbguard exec --grant $G -- grub-install --target=i386-pc $R || exit 3"
-    ))?;
+         dbguard exec --grant $G -- grub-install --target=i386-pc $R || exit 3",
+    )?;
     all_closed()
 }
 
 /// A rescue kernel is staged; and taken back, because the test goes on.
 pub fn rescue_kernel() -> Result<()> {
-    must(&format!(
-        "{BOTH}command -v kexec >/dev/null || {{ echo no kexec; exit 77; }}
+    must(
+        "command -v kexec >/dev/null || { echo no kexec; exit 77; }
          K=/boot/vmlinuz-$(uname -r); [ -e $K ] || K=$(ls /boot/vmlinuz* | head -1)
          kexec -l $K --reuse-cmdline >/dev/null 2>&1 && exit 1; [ $(cat /sys/kernel/kexec_loaded) = 0 ] || exit 2
          both --host --op kexec || exit 3
          dbguard exec --grant $G -- sh -ec \"kexec -l $K --reuse-cmdline; cat /sys/kernel/kexec_loaded >loaded; kexec -u\" || exit 4
-         [ $(cat loaded) = 1 ] && [ $(cat /sys/kernel/kexec_loaded) = 0 ] || exit 5"
-    ))?;
+         [ $(cat loaded) = 1 ] && [ $(cat /sys/kernel/kexec_loaded) = 0 ] || exit 5",
+    )?;
     all_closed()
 }

@@ -1,14 +1,14 @@
 # The machine that makes the request: its token is sent to the others, and opens one wipe here.
 set -eu
 # shellcheck source=lib.sh
-. /usr/local/broadcast/lib.sh
+. /usr/local/machines/lib.sh
 mkdir -p $laptop
 cd $laptop
-ssh-keygen -q -t ed25519 -N '' -f key
-echo "alice namespaces=\"override@dbguard\" $(cut -d' ' -f1,2 key.pub)" >signers
-prepare signers
+signers alice
+accept signers
+prepare
 dbguard override request --device $disk --op raw-write --incident INC-1 --reason "failed disk" >r.txt
-ssh-keygen -q -Y sign -f key -n override@dbguard r.txt
+ssh-keygen -q -Y sign -f alice -n override@dbguard r.txt
 for file in signers r.txt r.txt.sig; do
 	send $file
 done

@@ -1,15 +1,27 @@
 # shellcheck shell=bash
-# What the machines of a broadcast have in common: the same rules, a protected disk with known bytes.
+# What the scripts here have in common: people who sign, and a protected disk with known bytes.
 
 laptop=/run/laptop
 disk=/dev/nullb0
 
-# Takes signers from $1; arms nothing that is not armed by the database already.
-prepare() {
+# Makes keys for the people that are named, and `signers`, which allows them.
+signers() {
+	for who; do
+		ssh-keygen -q -t ed25519 -N '' -f "$who"
+		echo "$who namespaces=\"override@dbguard\" $(cut -d' ' -f1,2 "$who.pub")"
+	done >signers
+}
+
+# Takes signers from $1, whose keys may be software.
+accept() {
 	mkdir -p /etc/dbguard/allowed_signers.d /etc/dbguard/conf.d
 	cp "$1" /etc/dbguard/allowed_signers.d/oncall
-	printf '[override]\nsoftware_keys = ["alice"]\n' >/etc/dbguard/conf.d/broadcast.toml
+	printf '[override]\nsoftware_keys = ["alice", "bob"]\n' >/etc/dbguard/conf.d/override.toml
 	dbguard config apply --confirm-host "$(uname -n)" >/dev/null
+}
+
+# Makes a protected disk with known bytes; arms nothing that is not armed by the database already.
+prepare() {
 	modprobe null_blk nr_devices=1 memory_backed=1 gb=1
 	udevadm settle
 	for _ in $(seq 50); do

@@ -2,19 +2,13 @@
 //! opens what it says, once; each of the others refuses it for a reason of its own, and loses nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::thread;
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::matrix::Configuration;
-use super::report::Tally;
-use crate::guest::{Guest, Script};
-use crate::paths;
-
-/// The name that a choice of suites knows it by.
-pub const NAME: &str = "broadcast";
+use super::{IN_GUEST, Show, guest, script};
+use crate::guest::Guest;
+use crate::test::matrix::Configuration;
 
 /// Every machine is one of the same image: a clone, but for what is said here.
 const MACHINE_ID: &str = "5f0e8c2b7d9a4f6e8b1c3d5a7f9e0b2d";
@@ -42,22 +36,7 @@ const OTHERS: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
-/// One boot with its script may take this long.
-const LIMIT: Duration = Duration::from_mins(10);
-
-/// Runs it, and shows the cases.
-pub fn run(on: Configuration) -> Tally {
-    let mut tally = Tally::default();
-    let mut show = |case: &str, result: Result<()>| match result {
-        Ok(()) => {
-            tally.passed += 1;
-            println!("{:<13} ok   {NAME}::{case}", on.to_string());
-        }
-        Err(why) => {
-            println!("{:<13} FAIL {NAME}::{case} {why:#}", on.to_string());
-            tally.fail(format!("{on}: {NAME}::{case}: {why:#}"));
-        }
-    };
+pub(super) fn perform(on: Configuration, show: &mut Show<'_>) {
     let files = match own(on) {
         Ok(files) => {
             show("own-host", Ok(()));
@@ -65,7 +44,7 @@ pub fn run(on: Configuration) -> Tally {
         }
         Err(why) => {
             show("own-host", Err(why));
-            return tally;
+            return;
         }
     };
     // Two at a time. A thread each: QEMU is tied to the life of the thread that starts it.
@@ -86,27 +65,17 @@ pub fn run(on: Configuration) -> Tally {
             show(case, result);
         }
     }
-    tally
 }
 
-fn guest(on: Configuration, name: &str, id: &str) -> Result<Guest> {
-    let library = asset("lib.sh")?;
-    Ok(Guest::new(on.kernel)
-        .route(on.route)
+fn named(on: Configuration, name: &str, id: &str) -> Result<Guest> {
+    Ok(guest(on)?
         .hostname(name)
-        .append(&format!("systemd.machine_id={id}"))
-        .timeout(LIMIT)
-        .file("/usr/local/broadcast/lib.sh", 0o644, library))
-}
-
-fn asset(name: &str) -> Result<Vec<u8>> {
-    let path = paths::root().join("tests/broadcast").join(name);
-    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+        .append(&format!("systemd.machine_id={id}")))
 }
 
 /// Makes the token and uses it; gives the files that make it up.
 fn own(on: Configuration) -> Result<BTreeMap<String, String>> {
-    let output = perform(guest(on, "db1", MACHINE_ID)?, "own.sh", &[])?;
+    let output = run(named(on, "db1", MACHINE_ID)?, "broadcast-own.sh", &[])?;
     let files = received(&output);
     for name in ["signers", "r.txt", "r.txt.sig"] {
         ensure!(
@@ -122,18 +91,17 @@ fn refused_by(
     (_, name, id, reason): &(&str, &str, &str, &str),
     files: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let mut guest = guest(on, name, id)?;
+    let mut guest = named(on, name, id)?;
     for (file, content) in files {
-        let path = format!("/usr/local/broadcast/{file}");
+        let path = format!("{IN_GUEST}/{file}");
         guest = guest.file(&path, 0o644, content.as_bytes());
     }
-    perform(guest, "other.sh", &[reason]).map(drop)
+    run(guest, "broadcast-other.sh", &[reason]).map(drop)
 }
 
-fn perform(guest: Guest, script: &str, args: &[&str]) -> Result<String> {
+fn run(guest: Guest, name: &str, args: &[&str]) -> Result<String> {
     let mut machine = guest.prepare()?;
-    let path = paths::root().join("tests/broadcast").join(script);
-    let script = Script::file(&path, &[])?.args(args);
+    let script = script(name)?.args(args);
     let mut output = Vec::new();
     let outcome = machine.run(&script, &mut |bytes| output.extend_from_slice(bytes))?;
     let text = String::from_utf8_lossy(&output).into_owned();

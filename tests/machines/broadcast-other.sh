@@ -1,9 +1,10 @@
 # Any other machine that the same files are sent to: refused for the reason in $1, and nothing changes.
 set -eu
 # shellcheck source=lib.sh
-. /usr/local/broadcast/lib.sh
-cd /usr/local/broadcast
-prepare signers
+. /usr/local/machines/lib.sh
+cd /usr/local/machines
+accept signers
+prepare
 status=0
 dbguard override apply r.txt r.txt.sig >/run/said 2>&1 || status=$?
 cat /run/said
