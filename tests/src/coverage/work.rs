@@ -42,7 +42,7 @@ pub const WORK: &[Work] = &[
         "growpart of a mounted disk, and dmeventd: neither is in the guests"),
     work("L4", "free disks: partition, mkfs, mkswap, LUKS, a new volume in the same group, images, zram, nbd, encrypted swap",
         &["legitimate::partition-*", "legitimate::parted", "legitimate::sfdisk", "legitimate::swap", "legitimate::luks", "legitimate::nvme-format-free", "legitimate::wipe-free",
-          "legitimate::loop*", "legitimate::zram", "legitimate::nbd", "legitimate::ram-disk", "storage::new-volume-and-mkfs-at-once", "storage::made-while-the-controller-is-slow", "storage::md-create-on-free-disks", "storage::free-group-from-nothing",
+          "legitimate::loop*", "legitimate::zram", "legitimate::nbd", "legitimate::ram-disk", "legitimate::scsi-disk-taken-out", "storage::new-volume-and-mkfs-at-once", "storage::made-while-the-controller-is-slow", "storage::md-create-on-free-disks", "storage::free-group-from-nothing",
           "machine::dm-of-a-free-disk", "machine::free-scsi-disk"],
         ""),
     work("L5", "replacement: a redundant member failed, removed, another added; LVM's mirrors mended; checks",

@@ -173,6 +173,15 @@ const FREE: &[Work] = &[
     work("loop-partitions", 90, "truncate -s 32M /root/guest-suite/p.img; printf 'label: gpt\\nsize=16MiB\\n' | sfdisk -q /root/guest-suite/p.img; L=$(losetup -P -f --show /root/guest-suite/p.img); udevadm settle; mkfs.ext4 -q -F ${L}p1; mount ${L}p1 /mnt; umount /mnt; losetup -d $L").once(),
     work("zram", 60, "modprobe zram num_devices=1; udevadm settle; Z=/sys/block/zram0; echo 32M >$Z/disksize; mkswap -q /dev/zram0; swapon /dev/zram0; sleep 1; swapoff /dev/zram0; again reset $Z; echo 32M >$Z/disksize; mkfs.ext4 -q -F /dev/zram0; udevadm settle; again reset $Z").once(),
     work("nbd", 90, "modprobe nbd; truncate -s 32M /root/guest-suite/n.img; qemu-nbd --fork --pid-file=/root/guest-suite/nbd.pid -f raw -c /dev/nbd1 /root/guest-suite/n.img; udevadm settle; mkfs.ext4 -q -F /dev/nbd1; qemu-nbd -d /dev/nbd1").once(),
+    work(
+        "scsi-disk-taken-out",
+        60,
+        "modprobe scsi_debug dev_size_mb=16 delay=0 || exit 77; udevadm settle
+         B=$(basename $(ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*)); [ $DBGUARD_MODE = off ] || dbguard settle /dev/$B
+         mkfs.ext4 -q -F /dev/$B; mount /dev/$B /mnt; udevadm settle; [ $DBGUARD_MODE = off ] || dbguard settle /dev/$B
+         umount /mnt; echo 1 >/sys/block/$B/device/delete; [ ! -e /sys/block/$B ]
+         for i in $(seq 50); do rmmod scsi_debug 2>/dev/null && exit 0; sleep 0.2; done; exit 1",
+    ).once(),
     work("ram-disk", 60, "modprobe brd rd_nr=1 rd_size=16384; udevadm settle; mkfs.ext4 -q -F /dev/ram0; mount /dev/ram0 /mnt; umount /mnt; rmmod brd"),
     work(
         "container",
