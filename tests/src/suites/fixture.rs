@@ -105,6 +105,8 @@ size=16MiB, name=swap
 T
         udevadm settle
         P=${PART}
+        # Up to Linux 5.10 a new partition of a free disk is unknown until the controller has heard of it.
+        [ "$DBGUARD_MODE" = off ] || dbguard settle ${P}1 ${P}2 ${P}3 ${P}4 ${P}5 ${P}6 ${P}7
         mkdir -p $DIR/files && echo rows >$DIR/files/rows
         mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 -d $DIR/files ${P}1
         echo -n secret | cryptsetup -q luksFormat --type luks1 --pbkdf-force-iterations 1000 ${P}2 -

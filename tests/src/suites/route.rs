@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use guard_user::kernel::{HOOKS, HookSpec};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::Value;
@@ -116,22 +117,14 @@ fn missing_hooks_are_told() -> Result<()> {
     Ok(())
 }
 
-/// Hooks that decide nothing. They are tracing programs on both routes, which may be skipped.
-const WATCHERS: &[&str] = &[
-    "exec",
-    "fork",
-    "exit",
-    "bd_prepare_to_claim",
-    "bd_abort_claiming",
-    "bd_end_claim",
-    "blkdev_put",
-    "bdev_add",
-];
-
-/// Runs of the deciding hooks that were skipped; `None` where the kernel does not count them.
+/// Runs of the deciding hooks that were skipped; `None` where the kernel does not count them. The others
+/// are tracing programs on both routes, which may be skipped.
 fn misses() -> Result<Option<u64>> {
     let status = guard::status()?;
-    let decides = |hook: &&Value| !WATCHERS.contains(&hook["name"].as_str().unwrap_or_default());
+    let decides = |hook: &&Value| {
+        let spec = HOOKS.iter().find(|spec| hook["name"] == spec.program);
+        spec.is_some_and(HookSpec::decides)
+    };
     let counts = hooks(&status)?
         .iter()
         .filter(decides)
