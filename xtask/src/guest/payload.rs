@@ -17,6 +17,13 @@ const UNITS: &[(Db, &str)] = &[
     (Db::Postgres, "postgresql.service"),
 ];
 
+/// Files of guard-user/dist that a package installs as they are, and where: docs/operations/install.md
+/// installs the same by hand.
+const DIST: &[(&str, &str)] = &[
+    ("dbguard.service", "/usr/lib/systemd/system"),
+    ("90-dbguard.rules", "/usr/lib/udev/rules.d"),
+];
+
 /// Collects what the run brings into its guest.
 pub fn make(spec: &Spec, script: &Script, nonce: &str) -> Result<Payload> {
     let mut payload = Payload::default();
@@ -100,21 +107,13 @@ fn guard(payload: &mut Payload, spec: &Spec) -> Result<()> {
         0o644,
         format!("mode = \"{mode}\"\n"),
     );
-    let rules = paths::root().join("guard-user/dist/90-dbguard.rules");
-    if rules.is_file() {
-        payload.copy("/usr/lib/udev/rules.d/90-dbguard.rules", &rules)?;
+    for (name, directory) in DIST {
+        let file = paths::root().join("guard-user/dist").join(name);
+        payload.copy(&format!("{directory}/{name}"), &file)?;
     }
     let unit = paths::root().join("guard-user/dist/dbguard.service");
-    if !unit.is_file() {
-        return Ok(());
-    }
     let text =
         fs::read_to_string(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
-    payload.file(
-        "/usr/lib/systemd/system/dbguard.service",
-        0o644,
-        text.clone(),
-    );
     if spec.guard != Guard::Off {
         for target in wanted_by(&text) {
             payload.symlink(
