@@ -26,6 +26,7 @@ fact script "$(sha256sum /usr/local/demo/perform_upgrade | cut -c1-16)"
 show "mariadb --table -e 'SELECT COUNT(*) AS orders, SUM(cents) AS cents FROM shop.orders; CHECKSUM TABLE shop.orders'"
 fact checksum_before "$(table_checksum)"
 fact disk_before "$(disk_fingerprint)"
+fact data_before "$(data_fingerprint)"
 say "The data disk needs no telling: the server runs on it. The backup disk is marked by hand."
 marked=0
 show "dbguard mark --device $backup" || marked=$?
@@ -71,6 +72,29 @@ event=$(dbguard audit tail -n 400 --json | grep '"decision":"deny".*"op":"raw-wr
 explained=0
 show "dbguard why $event" || explained=$?
 fact why_status $explained
+
+say "Afterwards the backup disk does have to be made anew. Somebody else signs that, with a key of
+their own, on their own machine: this act, on this disk, once."
+people_who_sign
+fact backup_before "$(backup_fingerprint)"
+show "wipefs --all $backup"
+event=$(dbguard audit tail -n 400 --json | grep '"decision":"deny".*"op":"raw-write"' |
+	sed -n 's/.*"event":"\([^"]*\)".*/\1/p' | tail -n 1)
+show "dbguard override request $event --incident INC-4242 --reason 'new backup disk' >r.txt"
+show_elsewhere "ssh-keygen -Y sign -f alice -n override@dbguard r.txt"
+show "dbguard override apply r.txt r.txt.sig | tee applied"
+grant=$(sed -n 's/^\(G-[0-9]*\) is open.*/\1/p' applied)
+opened=0
+show "dbguard exec --grant $grant -- sh -c 'wipefs --all $backup; wipefs --all --force $disk'" || opened=$?
+fact both_status $opened
+fact backup_after "$(backup_fingerprint)"
+again=0
+show "dbguard exec --grant $grant -- mkfs.ext4 -q -F $backup" || again=$?
+fact again_status $again
+fact backup_again "$(backup_fingerprint)"
+fact data_after "$(data_fingerprint)"
+fact checksum_glass "$(table_checksum)"
+show "dbguard audit tail -n 6"
 show "dbguard status"
 fact status_after $?
 fact uptime "$(cut -d. -f1 /proc/uptime)"

@@ -57,8 +57,8 @@ table_checksum() { mariadb --batch --skip-column-names -e 'CHECKSUM TABLE shop.o
 
 # What tells a disk with data from an empty one: the protective MBR and both partition tables, and
 # the part of the file system's superblock that stays the same while it is mounted (magic, sizes,
-# label, UUID); of the backup disk, which nobody uses, the first 16 MiB. Reads bypass the page cache.
-disk_fingerprint() {
+# label, UUID). Reads bypass the page cache.
+data_fingerprint() {
 	local bytes
 	bytes=$(blockdev --getsize64 "$disk")
 	{
@@ -66,8 +66,31 @@ disk_fingerprint() {
 		dd if="$disk" bs=64K skip=$((bytes / 65536 - 1)) iflag=direct status=none
 		dumpe2fs -h "$part" 2>/dev/null |
 			grep -E '^(Filesystem (volume name|UUID|magic number|OS type)|(Inode|Block) (count|size)|Filesystem created):'
-		dd if="$backup" bs=1M count=16 iflag=direct status=none
 	} | sha256sum | cut -c1-16
+}
+
+# Of the backup disk, which nobody uses: the first 16 MiB.
+backup_fingerprint() { dd if="$backup" bs=1M count=16 iflag=direct status=none | sha256sum | cut -c1-16; }
+
+# Of both.
+disk_fingerprint() { { data_fingerprint; backup_fingerprint; } | sha256sum | cut -c1-16; }
+
+# Somebody who may sign, with a key in software for this demonstration, on a machine that this one
+# plays as well.
+people_who_sign() {
+	mkdir -p /run/laptop /etc/dbguard/allowed_signers.d /etc/dbguard/conf.d
+	cd /run/laptop || return
+	ssh-keygen -q -t ed25519 -N '' -C alice -f alice
+	echo "alice namespaces=\"override@dbguard\" $(cut -d' ' -f1,2 alice.pub)" \
+		>/etc/dbguard/allowed_signers.d/oncall
+	printf '[override]\nsoftware_keys = ["alice"]\n' >/etc/dbguard/conf.d/override.toml
+	dbguard config apply --confirm-host "$(uname -n)" >/dev/null
+}
+
+# A command line on the machine of whoever signs.
+show_elsewhere() {
+	printf '\nlaptop$ %s\n' "$*"
+	eval "$@" 2>&1
 }
 
 # What a provisioner finds on the machine: the installer's image, a small bootable-looking disk.

@@ -49,6 +49,7 @@ pub fn of(before: &Facts, after: &Facts) -> Vec<Proof> {
         bytes(after),
         explained(after),
         stayed_up(after),
+        glass(after),
     ]
 }
 
@@ -259,6 +260,27 @@ fn stayed_up(after: &Facts) -> Proof {
     )
 }
 
+/// Breaking the glass opened what was signed, for one command, and nothing beside it.
+fn glass(after: &Facts) -> Proof {
+    let [before, opened, again] =
+        ["backup_before", "backup_after", "backup_again"].map(|name| after.get(name));
+    let beside = after
+        .number("both_status")
+        .is_some_and(|status| status != 0);
+    proof(
+        !before.is_empty()
+            && !opened.is_empty()
+            && before != opened
+            && opened == again
+            && beside
+            && after.get("again_status") == "77"
+            && same(after.get("data_before"), after.get("data_after"))
+            && same(after.get("checksum_before"), after.get("checksum_glass")),
+        "with dbguard: the override that somebody signed opened the backup disk for one command; the \
+         data disk stayed closed to that command, and the backup disk to the next",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,6 +333,14 @@ mod tests {
         "@audit {\"seq\":6,\"event\":\"E-AAAB\",\"decision\":\"deny\",\"count\":1,\
          \"process\":{\"argv\":[\"dd\",\"of=/dev/x\"],\"comm\":\"dd\"}}",
         "@fact why_status=0",
+        "@fact data_before=d",
+        "@fact backup_before=m",
+        "@fact both_status=1",
+        "@fact backup_after=n",
+        "@fact again_status=77",
+        "@fact backup_again=n",
+        "@fact data_after=d",
+        "@fact checksum_glass=1",
         "@fact status_after=0",
         "@fact uptime=60",
     ];
@@ -359,6 +389,11 @@ mod tests {
             ("@answer 3000000000 20000 5", "@answer 19000000000 20000 5"),
             ("@step 1 dd of=/dev/x", "@step 1 dd of=/dev/y"),
             ("@fact check_status=2", "@fact check_status=0"),
+            ("@fact backup_after=n", "@fact backup_after=m"),
+            ("@fact backup_again=n", "@fact backup_again=o"),
+            ("@fact data_after=d", "@fact data_after=e"),
+            ("@fact both_status=1", "@fact both_status=0"),
+            ("@fact again_status=77", "@fact again_status=0"),
         ] {
             let lines: Vec<_> = AFTER
                 .iter()
