@@ -42,7 +42,7 @@ pub fn claimed(device: BlockDevice, disk: Option<BlockDevice>, holder: AnyHolder
     }
 }
 
-/// Whether a claim has been seen since the controller began.
+/// Whether a claim has been seen since the maps were made.
 #[inline(always)]
 fn are_seen() -> bool {
     are_gone(SEEN)

@@ -59,8 +59,6 @@ pub struct Facts {
     pub object_ino: u64,
     /// `struct dentry *` of a file as a number, 0 for anything else.
     pub dentry: u64,
-    /// The grant that the object is the object of; [`guard_ebpf::glass::HOST`].
-    pub object_grant: u32,
     /// The grant that lets it through; 0.
     pub grant: u32,
     /// Not to be told here where it is let through under a grant.

@@ -1,42 +1,40 @@
 //! Break glass where the maps are read: the grant that a process runs under, and how it comes by it.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use guard_abi::Op;
 use guard_abi::glass::{GLASS_PENDING, GLASS_USES as USES, GlassUse, slot};
-use guard_ebpf::glass::{GlassObject, HOST, opens};
+use guard_ebpf::glass::opens;
 
 use crate::kernel::AnyTask;
 use crate::maps::{GLASS, GLASS_USES, TASKS};
 
+/// In place of the number of a process's grant: it has not been looked up yet. No grant has this number.
+pub const LOOK_UP: u64 = u64::MAX;
+
 /// The number of the grant by which the current process may do this; 0 where there is none. `object` is
-/// the number of the grant that the device is the object of, or [`HOST`].
+/// as in [`opens`], `runs_under` the process's grant, 0 for none, or [`LOOK_UP`].
 ///
 /// Out of line: it is rare, and the hooks are short of registers.
 #[inline(never)]
-pub fn open_for(object: u32, op: u8) -> u32 {
-    if object == 0 {
-        return 0;
-    }
-    // SAFETY: the entry is read at once.
-    let number = match unsafe { TASKS.get(AnyTask::current().tgid()) } {
-        Some(task) => task.glass,
-        None => 0,
+pub fn open_for(object: u64, runs_under: u64, op: u8) -> u32 {
+    let number = if runs_under == LOOK_UP {
+        // SAFETY: the entry is read at once.
+        match unsafe { TASKS.get(AnyTask::current().tgid()) } {
+            Some(task) => u64::from(task.glass),
+            None => 0,
+        }
+    } else {
+        runs_under
     };
     if number == 0 {
         return 0;
     }
-    let (Some(entry), Some(op)) = (GLASS.get(slot(number)), Op::from_u8(op)) else {
+    let Some(entry) = GLASS.get(slot(number as u32)) else {
         return 0;
     };
-    let object = if object == HOST {
-        GlassObject::Host
-    } else {
-        GlassObject::Device(object)
-    };
     // SAFETY: a helper without arguments.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let now = || unsafe { bpf_ktime_get_boot_ns() };
     if opens(entry, number, object, op, now) {
-        number
+        number as u32
     } else {
         0
     }

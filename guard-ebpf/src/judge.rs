@@ -1,22 +1,22 @@
-//! From what a hook was given to a returned value: the device's entry, the subject, the decision,
-//! and what follows from it.
+//! From what a hook was given to a returned value: the target, the subject, the decision, and what
+//! follows from it.
 
 use guard_abi::{
     ArmWord, Counter, Decision, DeviceClass, DeviceKey, Hook, Op, PassthroughKind, Policy, canary,
-    dev, device_flag, tool_grant,
+    device_flag, tool_grant,
 };
 use guard_ebpf::command::{self, Argument, Classified, Command, block};
-use guard_ebpf::control::{self, Control};
-use guard_ebpf::decide::{self, Access, Act, Driver, Object, Subject, Verdict};
+use guard_ebpf::decide::{self, Access, Act, Object, Subject, Verdict};
+use guard_ebpf::glass;
 use guard_ebpf::told::Judge;
 
 use crate::arguments::{self, Sent};
-use crate::claims;
 use crate::emit::{self, Facts, Opcode};
 use crate::granted;
 use crate::kernel::{AnyTask, FMODE_WRITE, File, Inode, S_IFBLK, S_IFCHR, S_IFMT, current_process};
-use crate::maps::{ARM, CHAR_MAJORS, DEVICES, POLICY, TASKS};
+use crate::maps::{ARM, DEVICES, POLICY, TASKS};
 use crate::reach::{is_due, is_observed};
+use crate::target::{Node, Target};
 
 /// What a hook returns to let an operation go on.
 pub const ALLOW: i64 = 0;
@@ -55,187 +55,55 @@ pub fn enforcing() -> Option<Policy> {
     is_in_force(&policy).then_some(policy)
 }
 
-/// What a device node is for the guard.
+/// Who acts, and under which grant.
 #[derive(Clone, Copy)]
-pub enum Found {
-    /// A block device, or a character device that passes commands to a drive.
-    Drive(Node),
-    /// A character device that steers the machine.
-    Control(Control, u32),
-    /// None of the guard's business.
-    Other,
+pub struct Actor {
+    pub subject: Subject,
+    /// The number of the grant that the process runs under, 0 where there is none.
+    pub glass: u64,
 }
 
-impl Found {
-    /// By its inode.
+impl Actor {
+    /// The current process as exec, fork and the controller have left it in `TASKS`.
     #[inline(always)]
-    pub fn of(inode: Inode) -> Self {
-        let rdev = inode.rdev();
-        if inode.mode() & S_IFMT == S_IFBLK {
-            return Self::Drive(Node {
-                key: DeviceKey::block(rdev),
-                passthrough: PassthroughKind::None,
-            });
+    pub fn current() -> Self {
+        Self::of(current_process())
+    }
+
+    /// The same of a process id.
+    #[inline(always)]
+    pub fn of(pid: u32) -> Self {
+        if pid == 1 {
+            // Process 1 runs under no grant: nobody executes it with one.
+            return Self {
+                subject: Subject {
+                    critical: false,
+                    grants: grants_of(pid) | tool_grant::INIT,
+                },
+                glass: 0,
+            };
         }
-        let kind = CHAR_MAJORS.get(dev::major(rdev)).copied().unwrap_or(0);
-        let passthrough = match kind {
-            1 => PassthroughKind::NvmeController,
-            2 => PassthroughKind::NvmeGeneric,
-            3 => PassthroughKind::ScsiGeneric,
-            4 => PassthroughKind::Bsg,
-            5 => PassthroughKind::Raw,
-            _ => {
-                return match control::control(kind, dev::minor(rdev)) {
-                    Some(control) => Self::Control(control, rdev),
-                    None => Self::Other,
-                };
-            }
-        };
-        Self::Drive(Node {
-            key: DeviceKey::char(rdev),
-            passthrough,
-        })
-    }
-}
-
-/// A device node: what it is, before anything is known about the device.
-#[derive(Clone, Copy)]
-pub struct Node {
-    pub key: DeviceKey,
-    passthrough: PassthroughKind,
-}
-
-impl Node {
-    /// The block device of a number.
-    #[inline(always)]
-    pub const fn block(number: u32) -> Self {
-        Self {
-            key: DeviceKey::block(number),
-            passthrough: PassthroughKind::None,
-        }
-    }
-
-    /// The node behind an inode; `None` for what is no drive.
-    #[inline(always)]
-    pub fn of(inode: Inode) -> Option<Self> {
-        match Found::of(inode) {
-            Found::Drive(node) => Some(node),
-            Found::Control(..) | Found::Other => None,
-        }
-    }
-
-    /// Whether it is a block device.
-    #[inline(always)]
-    fn is_block(self) -> bool {
-        matches!(self.passthrough, PassthroughKind::None)
-    }
-}
-
-/// A device and what is known about it.
-#[derive(Clone, Copy)]
-pub struct Target {
-    key: DeviceKey,
-    pub object: Object,
-    /// As in its entry; of an unknown device each partition may exist.
-    partitions: u64,
-    /// The grant that it is the object of, 0 where there is none.
-    glass: u32,
-}
-
-impl Target {
-    /// As it is for the process that runs.
-    #[inline(always)]
-    pub fn of(node: Node, policy: &Policy) -> Self {
-        Self::found(node, policy, claims::are_gone_for_this_process)
-    }
-
-    /// As it is for every process alike: device programs may not ask which one runs.
-    #[inline(always)]
-    pub fn of_any_process(node: Node, policy: &Policy) -> Self {
-        Self::found(node, policy, claims::are_gone)
-    }
-
-    #[inline(always)]
-    fn found(node: Node, policy: &Policy, claims_are_gone: impl FnOnce(u32) -> bool) -> Self {
-        // SAFETY: an entry is replaced as a whole, except for one flag that may go (see
-        // `use_redundancy_up`); it is copied at once.
-        let (class, flags, partitions, glass) = match unsafe { DEVICES.get(node.key) } {
-            None => (DeviceClass::Unknown, 0, u64::MAX, 0),
-            Some(entry) => (
-                class(entry.class),
-                entry.flags,
-                entry.partitions,
-                entry.glass,
-            ),
-        };
-        let mut object = Object {
-            class,
-            flags,
-            passthrough: node.passthrough,
-            driver: driver(node, policy),
-        };
-        if object.is_free_without_claims() && node.is_block() && claims_are_gone(node.key.dev) {
-            object = object.without_claims();
-        }
-        Self {
-            key: node.key,
-            object,
-            partitions,
-            glass,
+        // SAFETY: the entry is copied at once.
+        match unsafe { TASKS.get(pid) } {
+            None => Self {
+                subject: Subject::default(),
+                glass: 0,
+            },
+            Some(task) => Self {
+                subject: Subject {
+                    critical: task.engine != 0,
+                    grants: task.grants,
+                },
+                glass: u64::from(task.glass),
+            },
         }
     }
 }
 
-/// The driver of a block device, by its major number.
-#[inline(always)]
-fn driver(node: Node, policy: &Policy) -> Driver {
-    let major = dev::major(node.key.dev);
-    if !node.is_block() {
-        Driver::Other
-    } else if major == dev::MD_MAJOR {
-        Driver::Md
-    } else if major == policy.dm_major && major != 0 {
-        Driver::DeviceMapper
-    } else {
-        Driver::Other
-    }
-}
-
-/// Any number that is no class is read as unknown.
-#[inline(always)]
-const fn class(number: u32) -> DeviceClass {
-    if number == DeviceClass::Free as u32 {
-        DeviceClass::Free
-    } else if number == DeviceClass::Protected as u32 {
-        DeviceClass::Protected
-    } else {
-        DeviceClass::Unknown
-    }
-}
-
-/// Who acts: the current process as exec, fork and the controller have left it in `TASKS`.
+/// Who acts, where no grant is asked about.
 #[inline(always)]
 pub fn subject() -> Subject {
-    subject_of(current_process())
-}
-
-/// The same of a process id.
-#[inline(always)]
-pub fn subject_of(pid: u32) -> Subject {
-    if pid == 1 {
-        return Subject {
-            critical: false,
-            grants: grants_of(pid) | tool_grant::INIT,
-        };
-    }
-    // SAFETY: the entry is copied at once.
-    match unsafe { TASKS.get(pid) } {
-        None => Subject::default(),
-        Some(task) => Subject {
-            critical: task.engine != 0,
-            grants: task.grants,
-        },
-    }
+    Actor::current().subject
 }
 
 /// Grants of a process, by its number in the initial namespace.
@@ -257,7 +125,8 @@ pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
     }
     let policy = policy();
     let target = Target::of(node, &policy);
-    let verdict = decide::decide(subject(), target.object, Act::Open(access));
+    let actor = Actor::current();
+    let verdict = decide::decide(actor.subject, target.object, Act::Open(access));
     if !is_in_force(&policy) {
         if access.write && matches!(verdict.decision, Decision::Deny) {
             // It must not outlive the moment in which the host is armed.
@@ -275,6 +144,7 @@ pub fn open(node: Node, access: Access, open_flags: u32) -> i64 {
         open_flags,
         opcode: Opcode::NONE,
         later: false,
+        runs_under: actor.glass,
     };
     conclude(verdict, &policy, &target, told)
 }
@@ -298,7 +168,8 @@ pub fn write(hook: Hook, file: File) -> i64 {
         write: true,
         ioctl_only: false,
     };
-    let verdict = decide::decide(subject(), target.object, Act::Open(access));
+    let actor = Actor::current();
+    let verdict = decide::decide(actor.subject, target.object, Act::Open(access));
     if matches!(verdict.decision, Decision::Allow) || AnyTask::current().is_kernel_thread() {
         return ALLOW;
     }
@@ -309,6 +180,7 @@ pub fn write(hook: Hook, file: File) -> i64 {
         opcode: Opcode::NONE,
         // Its open was told; a grant's writes are not told one by one.
         later: true,
+        runs_under: actor.glass,
     };
     conclude(verdict, &policy, &target, told)
 }
@@ -359,6 +231,7 @@ pub fn command(hook: Hook, node: Node, sent: Sent) -> i64 {
             open_flags: 0,
             opcode,
             later: false,
+            runs_under: granted::LOOK_UP,
         },
     )
 }
@@ -386,6 +259,7 @@ fn new_member(hook: Hook, array: Node, argument: Argument, sent: Sent, policy: &
         open_flags: 0,
         opcode: Opcode::NONE,
         later: false,
+        runs_under: granted::LOOK_UP,
     };
     let Some(member) = arguments::member(argument, sent) else {
         let target = Target::of(array, policy);
@@ -444,6 +318,9 @@ pub struct Told {
     pub opcode: Opcode,
     /// Another hook sees the same act: what it lets through under a grant it tells.
     pub later: bool,
+    /// The grant that the process runs under, where it has been looked up: 0 for none, or
+    /// [`granted::LOOK_UP`].
+    pub runs_under: u64,
 }
 
 /// Applies the mode, tells, and returns. A refusal stands whether or not it can be told.
@@ -468,19 +345,24 @@ pub fn conclude(verdict: Verdict, policy: &Policy, target: &Target, told: Told) 
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
-        object_grant: target.glass,
         grant: 0,
         told_later: told.later,
     };
-    tell(&mut facts)
+    // Another's grant is none.
+    let is_other = told.runs_under != granted::LOOK_UP && told.runs_under != target.glass;
+    let object = if is_other { 0 } else { target.glass };
+    tell(&mut facts, object, told.runs_under)
 }
 
 /// Tells, and returns what the kernel is to do. Every refusal but those of the canary comes through
-/// here, and so does every grant that lifts one.
+/// here, and so does every grant that lifts one. `object` and `runs_under` are as
+/// [`granted::open_for`] has them; an `object` of 0 is no grant's.
 #[inline(always)]
-pub fn tell(facts: &mut Facts) -> i64 {
+pub fn tell(facts: &mut Facts, object: u64, runs_under: u64) -> i64 {
     if facts.decision == Decision::Deny as u8 {
-        facts.grant = granted::open_for(facts.object_grant, facts.op);
+        if object != 0 {
+            facts.grant = granted::open_for(object, runs_under, facts.op);
+        }
         if facts.grant == 0 {
             emit::denial(facts);
             return REFUSE;
@@ -492,6 +374,12 @@ pub fn tell(facts: &mut Facts) -> i64 {
     }
     emit::denial(facts);
     ALLOW
+}
+
+/// The same of an act on the host itself: what it boots from, its firmware, the running system.
+#[inline(always)]
+pub fn tell_of_host(facts: &mut Facts) -> i64 {
+    tell(facts, glass::HOST, granted::LOOK_UP)
 }
 
 /// FIFREEZE, `_IOWR('X', 119, int)` (include/uapi/linux/fs.h).
@@ -535,6 +423,7 @@ pub fn file_system(hook: Hook, inode: Inode, cmd: u32) -> i64 {
         open_flags: 0,
         opcode: Opcode::NONE,
         later: false,
+        runs_under: granted::LOOK_UP,
     };
     conclude(verdict, &policy, &target, told)
 }

@@ -65,6 +65,8 @@ mod places;
 mod reach;
 #[cfg(target_arch = "bpf")]
 mod steer;
+#[cfg(target_arch = "bpf")]
+mod target;
 
 /// Licence as the kernel asks for it: the helpers that read memory are for programs under the GPL
 /// or a licence compatible with it alone (include/linux/license.h). MIT is.

@@ -14,7 +14,6 @@ use guard_abi::{
 };
 use guard_ebpf::decide::{Subject, Verdict};
 use guard_ebpf::files::{self, FileObject, NameRule};
-use guard_ebpf::glass::HOST;
 
 use crate::argv::opaque;
 use crate::claims;
@@ -297,7 +296,7 @@ pub fn conclude(
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
-    judge::tell(&mut Facts {
+    judge::tell_of_host(&mut Facts {
         dev: number,
         device_flags: 0,
         cmd: done.act as u32,
@@ -312,7 +311,6 @@ pub fn conclude(
         object_fs: fs as u8,
         object_ino: ino,
         dentry: dentry.0 as u64,
-        object_grant: HOST,
         grant: 0,
         told_later: false,
     })
@@ -329,7 +327,7 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
     if matches!(verdict.decision, Decision::Allow) {
         return ALLOW;
     }
-    judge::tell(&mut Facts {
+    judge::tell_of_host(&mut Facts {
         dev: 0,
         device_flags: 0,
         cmd: detail,
@@ -344,7 +342,6 @@ pub fn system(hook: Hook, detail: u32, decide: impl FnOnce(Subject) -> Verdict) 
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
-        object_grant: HOST,
         grant: 0,
         told_later: false,
     })

@@ -11,9 +11,10 @@ use guard_ebpf::decide::{self, Access, Act, Verdict};
 use guard_ebpf::told::{self, Judge};
 
 use crate::emit::{self, Opcode};
-use crate::judge::{ALLOW, Node, REFUSE, Target, Told, conclude, enforcing, subject_of};
+use crate::judge::{ALLOW, Actor, REFUSE, Told, conclude, enforcing};
 use crate::kernel::{AnyTask, O_ACCMODE};
 use crate::maps::ACTS;
+use crate::target::{Node, Target};
 
 /// Judges what the second layer sees: an open for writing by the current thread, or by the kernel on
 /// its behalf.
@@ -50,7 +51,8 @@ pub fn reach(node: Node, access: Access) -> i64 {
         access
     };
     let act = Act::Reach(call.caller, access);
-    let verdict = decide::decide(subject_of(task.tgid()), target.object, act);
+    let actor = Actor::of(task.tgid());
+    let verdict = decide::decide(actor.subject, target.object, act);
     let verdict = verdict.under(&policy);
     if is_observed(verdict) && !is_due(Judge::CgroupDevice, node.key.dev, call.swap) {
         return ALLOW;
@@ -62,6 +64,7 @@ pub fn reach(node: Node, access: Access) -> i64 {
         opcode: Opcode::NONE,
         // The kernel's own opens pass no other hook.
         later: matches!(call.caller, Caller::Program),
+        runs_under: actor.glass,
     };
     conclude(verdict, &policy, &target, told)
 }

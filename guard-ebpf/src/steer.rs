@@ -10,7 +10,6 @@ use guard_abi::{
 use guard_ebpf::control::ipmi::{self, Message};
 use guard_ebpf::control::{self, Control, Meaning, mapper};
 use guard_ebpf::decide::{Access, Verdict};
-use guard_ebpf::glass::HOST;
 
 use crate::arguments::{Sent, user};
 use crate::emit::{Facts, Opcode};
@@ -134,7 +133,7 @@ fn conclude(
         return ALLOW;
     };
     let verdict = verdict.under(&policy);
-    judge::tell(&mut Facts {
+    judge::tell_of_host(&mut Facts {
         dev,
         device_flags: 0,
         cmd,
@@ -149,7 +148,6 @@ fn conclude(
         object_fs: 0,
         object_ino: 0,
         dentry: 0,
-        object_grant: HOST,
         grant: 0,
         told_later: false,
     })

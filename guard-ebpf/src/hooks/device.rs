@@ -11,9 +11,10 @@ use core::ffi::c_void;
 
 use guard_ebpf::decide::Access;
 
-use crate::judge::{ALLOW, Node};
+use crate::judge::ALLOW;
 use crate::kernel::device_access;
 use crate::reach::reach;
+use crate::target::Node;
 
 /// What a device program returns: 1 lets go on, 0 refuses with `EPERM`.
 const GO_ON: i64 = 1;

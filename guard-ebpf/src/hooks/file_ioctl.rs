@@ -7,9 +7,10 @@ use aya_ebpf::programs::LsmContext;
 use guard_abi::Hook;
 
 use crate::arguments::Sent;
-use crate::judge::{self, ALLOW, Found};
+use crate::judge::{self, ALLOW};
 use crate::kernel::File;
 use crate::steer;
+use crate::target::Found;
 
 /// `int file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)`
 #[unsafe(no_mangle)]

@@ -7,11 +7,12 @@ use aya_ebpf::programs::LsmContext;
 use guard_abi::{FileAct, Hook};
 use guard_ebpf::decide::Access;
 
-use crate::judge::{self, ALLOW, Found};
+use crate::judge::{self, ALLOW};
 use crate::kernel::{FMODE_READ, FMODE_WRITE, FMODE_WRITER, File, O_ACCMODE};
 use crate::marks;
 use crate::places::{self, Done};
 use crate::steer;
+use crate::target::Found;
 
 /// `int file_open(struct file *file)`
 ///

@@ -7,8 +7,9 @@ use aya_ebpf::programs::LsmContext;
 use guard_abi::{Hook, canary};
 
 use crate::arguments::Sent;
-use crate::judge::{self, ALLOW, Node};
+use crate::judge::{self, ALLOW};
 use crate::kernel::UringCmd;
+use crate::target::Node;
 
 /// `int uring_cmd(struct io_uring_cmd *ioucmd)`
 #[unsafe(no_mangle)]

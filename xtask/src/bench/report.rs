@@ -122,13 +122,18 @@ impl Report {
                 format!("{operation}: {above:+.1} instructions above the empty programs (at most {most})"),
             ));
         }
-        let added = |name: &str| self.number(name) - self.number("refused_ungranted");
+        let added = |name: &str| self.number(name) - self.number(&format!("{name}_base"));
         for (name, what) in [
             ("refused_of_a_grant", "of a device that a grant is about"),
             (
                 "refused_under_another",
                 "the same, from under another grant",
             ),
+            (
+                "refused_other_class",
+                "under its own grant, which does not open that",
+            ),
+            ("refused_ended", "under its own grant, which has ended"),
         ] {
             let above = added(name);
             bars.push((
@@ -239,9 +244,14 @@ mod tests {
         "@cost dbguard write 5.0 5.0",
         "@cost empty fsync 5.0 5.0",
         "@cost dbguard fsync 5.0 5.0",
-        "@refused_ungranted 900.0",
+        "@refused_of_a_grant_base 900.0",
         "@refused_of_a_grant 930.0",
+        "@refused_under_another_base 900.0",
         "@refused_under_another 940.0",
+        "@refused_other_class_base 900.0",
+        "@refused_other_class 940.0",
+        "@refused_ended_base 900.0",
+        "@refused_ended 940.0",
         "@apply_ns 20000000",
         "@devices 10012",
         "@refuses yes",
@@ -275,6 +285,8 @@ mod tests {
             "@cost dbguard write 9.0 9.0",
             "@refused_of_a_grant 941.0",
             "@refused_under_another 941.0",
+            "@refused_other_class 941.0",
+            "@refused_ended 941.0",
             "@apply_ns 50000000",
             "@devices 9999",
             "@refuses no",
