@@ -41,6 +41,13 @@ pub fn dbguard() -> PathBuf {
     guest_program("dbguard")
 }
 
+/// The controller as it is installed.
+pub fn installed_dbguard() -> PathBuf {
+    paths::target()
+        .join(Profile::Release.names().1)
+        .join("dbguard")
+}
+
 /// The programs of package guard-tests that guests get, by name.
 pub fn guest_programs() -> Result<Vec<(String, PathBuf)>> {
     let programs = packages()?
@@ -72,6 +79,11 @@ pub fn run(release: bool) -> Result<()> {
 /// Builds everything that guests get.
 pub fn for_guests() -> Result<()> {
     build(Profile::Guest)
+}
+
+/// Builds the controller as it is installed; needs the BPF object.
+pub fn for_installation() -> Result<()> {
+    build_host(Profile::Release)
 }
 
 fn build(profile: Profile) -> Result<()> {

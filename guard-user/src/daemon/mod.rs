@@ -68,6 +68,7 @@ pub struct End {
 /// Runs until told to end.
 pub fn run() -> Result<(), End> {
     let _lock = lock::take()?;
+    map_large_memory();
     let config = start::read_config()?;
     let notify = sd::Notify::from_environment().map_err(|error| End {
         exit: 70,
@@ -100,6 +101,17 @@ fn give_back_memory() {
     // SAFETY: malloc_trim(3) touches only memory that the allocator knows to be free.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Has each large piece of memory mapped by itself, so that it goes back when it is freed. By itself the
+/// allocator maps fewer and fewer of them, the larger those are that were freed (mallopt(3), "dynamic
+/// mmap threshold"), and a survey of thousands of devices would leave holes behind it for good.
+fn map_large_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt(3) sets a number of the allocator's; no other thread runs yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
     }
 }
 

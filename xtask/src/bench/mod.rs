@@ -49,6 +49,7 @@ pub fn run(options: &Options) -> Result<u8> {
     setup::ensure(&[Need::Build, Need::Guests])?;
     if !options.no_build {
         build::for_guests()?;
+        build::for_installation()?;
         build_empty()?;
     }
     if options.side_by_side {
@@ -109,6 +110,8 @@ fn measure(configuration: Configuration) -> Result<Report> {
 /// Boots a guest without a database and without the guard's service, for the script to start.
 fn boot(guest: Guest, script: &str, args: &[&str], report: &mut Report) -> Result<()> {
     let mut machine = guest
+        // What it takes depends on how it was optimised.
+        .dbguard(build::installed_dbguard())
         .guard(Guard::Off)
         .db(Db::None)
         .timeout(LIMIT)

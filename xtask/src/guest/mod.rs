@@ -154,6 +154,8 @@ pub struct Spec {
     pub hostname: String,
     /// A root shell on the console instead of a script.
     pub shell: bool,
+    /// The controller, where it is not the one that guests get.
+    pub dbguard: Option<PathBuf>,
     /// Files of the caller's.
     pub files: Vec<GuestFile>,
 }
@@ -181,9 +183,17 @@ impl Guest {
                 memory: 2048,
                 hostname: "db1".to_owned(),
                 shell: false,
+                dbguard: None,
                 files: Vec::new(),
             },
         }
+    }
+
+    /// Another build of the controller than the one that guests get.
+    #[must_use]
+    pub fn dbguard(mut self, program: PathBuf) -> Self {
+        self.spec.dbguard = Some(program);
+        self
     }
 
     /// How the guard's programs are attached.

@@ -93,7 +93,7 @@ fn programs(payload: &mut Payload) -> Result<()> {
 
 /// Installs the guard as its package would, with this run's mode.
 fn guard(payload: &mut Payload, spec: &Spec) -> Result<()> {
-    let program = build::dbguard();
+    let program = spec.dbguard.clone().unwrap_or_else(build::dbguard);
     if program.is_file() {
         payload.copy("/usr/sbin/dbguard", &program)?;
     }
