@@ -60,9 +60,9 @@ const VOLUMES: &[Work] = &[
         150,
         "lvs vglive/pool >/dev/null 2>&1 || lvcreate -q -y -L 32M --thinpool pool vglive
          lvcreate -q -y -V 64M --thin -n thin vglive/pool; lvcreate -q -y -s -n thinold vglive/thin
-         [ ! -e /dev/mapper/vglive-thinold ]; grep -q 'thinold {' /etc/lvm/backup/vglive; sleep 1
+         [ ! -e /dev/mapper/vglive-thinold ]; grep -q 'thinold {' /etc/lvm/backup/vglive; sleep 3
          lvremove -q -f -y vglive/thinold; lvremove -q -f -y vglive/thin
-         lvchange -q -an vglive/pool; udevadm settle; sleep 1; lvremove -q -f -y vglive/pool",
+         lvchange -q -an vglive/pool; udevadm settle; sleep 3; lvremove -q -f -y vglive/pool",
     ).once(),
     work(
         "raid-volume-repaired",
