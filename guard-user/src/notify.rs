@@ -217,6 +217,8 @@ mod tests {
             state: String::new(),
             account: crate::audit::account::Account::default(),
             body: crate::audit::record::Body::Denial(Box::new(denial("x", "y"))),
+            prev_hash: None,
+            hash: None,
         };
         let denial = denial("x", "y");
         assert!(notifier.may_speak(&at(NANOS), &denial, 5));

@@ -16,7 +16,7 @@ use thiserror::Error;
 use super::account::Account;
 use super::record::{Body, EventKey, Gap, Record, Recovered, SCHEMA};
 use super::reverse::ReverseLines;
-use super::{event_id, time};
+use super::{chain, event_id, time};
 
 /// Keys of so many events at the end of the log are remembered at start: more than one batch, which
 /// is all that can be written and not yet consumed.
@@ -86,6 +86,8 @@ pub struct Log {
     /// Something stands behind `good` that is to be written over.
     torn: bool,
     next_seq: u64,
+    /// Hash of the last record.
+    head: String,
     context: Context,
     account: Account,
 }
@@ -129,6 +131,7 @@ impl Log {
             good: 0,
             torn: false,
             next_seq: 1,
+            head: chain::NO_RECORD.to_owned(),
             context,
             account: Account::new(epoch),
         };
@@ -184,10 +187,13 @@ impl Log {
         let mut account = self.account.clone();
         let mut bytes = Vec::new();
         let mut records = Vec::new();
+        let mut head = self.head.clone();
         for (seq, draft) in (self.next_seq..).zip(drafts) {
-            let record = self.number(seq, draft, &mut account);
-            write_line(&mut bytes, &record)
+            let mut record = self.number(seq, draft, &mut account);
+            record.prev_hash = Some(head);
+            head = write_line(&mut bytes, &record)
                 .map_err(|error| ("putting a record in words", error))?;
+            record.hash = Some(head.clone());
             records.push(record);
         }
         self.file
@@ -203,6 +209,7 @@ impl Log {
         self.good = end;
         self.torn = false;
         self.next_seq += records.len() as u64;
+        self.head = head;
         self.account = account;
         Ok(records)
     }
@@ -223,6 +230,8 @@ impl Log {
             state: draft.stance.state.to_owned(),
             account: account.clone(),
             body: draft.body,
+            prev_hash: None,
+            hash: None,
         }
     }
 
@@ -277,6 +286,9 @@ impl Log {
         }
         if let Some(last) = &found.last {
             self.next_seq = last.seq + found.not_records + 1;
+            if let Some(hash) = &last.hash {
+                self.head.clone_from(hash);
+            }
         }
         if let Some(account) = found.account.take() {
             self.account = account;
@@ -417,11 +429,11 @@ fn open_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The one place that turns a record into bytes.
-fn write_line(bytes: &mut Vec<u8>, record: &Record) -> io::Result<()> {
+/// The one place that turns a record into bytes. Returns its hash.
+fn write_line(bytes: &mut Vec<u8>, record: &Record) -> io::Result<String> {
+    let start = bytes.len();
     serde_json::to_writer(&mut *bytes, record)?;
-    bytes.push(b'\n');
-    Ok(())
+    Ok(chain::seal(bytes, start))
 }
 
 #[cfg(test)]

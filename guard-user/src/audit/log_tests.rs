@@ -284,3 +284,36 @@ fn a_log_that_was_rotated_meanwhile_goes_on() {
     assert_eq!(opened.log.account().recorded, 0);
     assert_eq!(opened.log.next_seq, 3);
 }
+
+/// Checks a log's chain from its bytes alone, as somebody without this program would.
+fn assert_chained(path: &Path) {
+    use sha2::{Digest as _, Sha256};
+
+    let mut before = "0".repeat(64);
+    for line in std::fs::read_to_string(path).expect("a log").lines() {
+        let (hashed, rest) = line.rsplit_once(",\"hash\":\"").expect("a hash");
+        let hash = rest.strip_suffix("\"}").expect("nothing behind the hash");
+        assert_eq!(format!("{:x}", Sha256::digest(hashed)), hash, "{line}");
+        assert!(
+            hashed.ends_with(&format!(",\"prev_hash\":\"{before}\"")),
+            "follows {before}: {line}"
+        );
+        hash.clone_into(&mut before);
+    }
+}
+
+#[test]
+fn records_are_chained_over_batches_and_restarts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("audit.jsonl");
+    for _ in 0..2 {
+        let mut log = Log::open(&path, context(), "e").expect("opens").log;
+        let first = vec![draft(denial(5, 2)), draft(change("armed"))];
+        log.append(first).expect("written");
+        let batch = vec![draft(change("held"))];
+        let written = log.append(batch).expect("written");
+        assert_eq!(records(&path).last(), written.last(), "hashes included");
+    }
+    assert_eq!(records(&path).len(), 6);
+    assert_chained(&path);
+}

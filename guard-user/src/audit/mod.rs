@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod advice;
+pub mod chain;
 pub mod denial;
 pub mod enrich;
 pub mod event_id;

@@ -42,6 +42,13 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub body: Body,
+    /// `hash` of the record before, 64 zeros at the beginning of a chain. Absent in records of
+    /// versions that kept no chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev_hash: Option<String>,
+    /// SHA-256 of the line up to this member, see [`super::chain`]. Absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// What happened. Its name stands in `kind`.

@@ -42,6 +42,8 @@ fn line(seq: u64, at: u64, denial: bool) -> String {
         state: "armed".into(),
         account: Account::default(),
         body,
+        prev_hash: None,
+        hash: None,
     };
     serde_json::to_string(&record).expect("JSON") + "\n"
 }

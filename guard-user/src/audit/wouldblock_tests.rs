@@ -23,6 +23,8 @@ pub(crate) fn record(second: u64, mode: &str, body: Body) -> Record {
         state: "armed".into(),
         account: Account::default(),
         body,
+        prev_hash: None,
+        hash: None,
     }
 }
 

@@ -47,6 +47,8 @@ fn record(denial: Denial) -> Record {
         state: "armed".into(),
         account: Account::default(),
         body: Body::Denial(Box::new(denial)),
+        prev_hash: None,
+        hash: None,
     }
 }
 
