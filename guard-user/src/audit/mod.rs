@@ -14,6 +14,7 @@ pub mod log;
 pub mod names;
 pub mod record;
 pub mod reverse;
+pub mod scan;
 pub mod segments;
 pub mod tail;
 pub mod time;

@@ -200,7 +200,7 @@ impl Walk {
 }
 
 /// Files beside the log whose names are its own with `.` or `-` and something.
-fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
     let (Some(directory), Some(own)) = (path.parent(), path.file_name()) else {
         return Ok(Vec::new());
     };
@@ -223,7 +223,8 @@ fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn is_compressed(file: &File) -> io::Result<bool> {
+/// True for what a compressor of logrotate(8) has written.
+pub(super) fn is_compressed(file: &File) -> io::Result<bool> {
     let mut head = [0; 6];
     let read = file.read_at(&mut head, 0)?;
     Ok(COMPRESSED

@@ -1,110 +1,15 @@
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
-use std::path::Path;
+//! Records in words: one place, so that every reader says the same.
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::inotify;
-
-use super::exit::{Exit, Failure};
-use super::{Output, text};
-use crate::audit::log_path;
+use super::super::text;
 use crate::audit::names::printable;
 use crate::audit::record::{
     Body, Change, CriticalProcess, Denial, Descriptor, Mark, ModeChange, Override, Record, Release,
     Start,
 };
-use crate::audit::tail::{Follower, last_lines};
 use crate::config::describe;
 
-/// Read the audit log
-#[derive(Debug, clap::Subcommand)]
-pub enum Verb {
-    /// Show the last records
-    Tail {
-        /// How many
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-        lines: usize,
-        /// Go on showing records as they are written
-        #[arg(short, long)]
-        follow: bool,
-        /// As JSON, one record a line
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-pub fn run(verb: &Verb) -> Result<Output, Failure> {
-    let Verb::Tail {
-        lines,
-        follow,
-        json,
-    } = verb;
-    let path = log_path();
-    tail(path, *lines, *follow, *json).map_err(|error| {
-        let (exit, next) = match error.kind() {
-            ErrorKind::NotFound => (Exit::NO_INPUT, "nothing was recorded yet; has dbguard run?"),
-            ErrorKind::PermissionDenied => (Exit::NOT_PERMITTED, "run this as root"),
-            _ => (Exit::INTERNAL, "look at the file system"),
-        };
-        Failure::new(exit, format!("reading {}: {error}; {next}", path.display()))
-    })
-}
-
-fn tail(path: &Path, count: usize, follow: bool, json: bool) -> io::Result<Output> {
-    let file = File::open(path)?;
-    let (lines, end) = last_lines(&file, count)?;
-    if !follow {
-        return Ok(Output::ok(
-            lines.iter().map(|line| render(line, json)).collect(),
-        ));
-    }
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    let events =
-        inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
-    // The directory too: rotation moves the file away and makes another.
-    inotify::add_watch(&watch, path.parent().unwrap_or(path), events)?;
-    let mut follower = Follower::new(path, file, end);
-    let mut out = io::stdout().lock();
-    let mut lines = lines;
-    loop {
-        for line in &lines {
-            match out
-                .write_all(render(line, json).as_bytes())
-                .and_then(|()| out.flush())
-            {
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    return Ok(Output::ok(String::new()));
-                }
-                other => other?,
-            }
-        }
-        wait(&watch)?;
-        lines = follower.more()?;
-    }
-}
-
-/// Waits for a change; a reader that has gone away is noticed at the next line.
-fn wait(watch: &impl AsFd) -> io::Result<()> {
-    loop {
-        let mut fds = [PollFd::new(watch, PollFlags::IN)];
-        match poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-            Ok(_) => break,
-        }
-    }
-    let mut buffer = [0; 4096];
-    loop {
-        match rustix::io::read(watch, &mut buffer) {
-            Ok(0) | Err(rustix::io::Errno::AGAIN) => return Ok(()),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn render(line: &str, json: bool) -> String {
+/// A line of the log for a person, or as it is.
+pub fn render(line: &str, json: bool) -> String {
     if json {
         return format!("{line}\n");
     }
@@ -115,7 +20,7 @@ fn render(line: &str, json: bool) -> String {
 }
 
 /// One record on one line.
-fn sentence(record: &Record) -> String {
+pub fn sentence(record: &Record) -> String {
     // To the second: the rest is in the JSON.
     let when = record
         .time
