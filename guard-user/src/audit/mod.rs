@@ -10,14 +10,19 @@ pub mod chain;
 pub mod denial;
 pub mod enrich;
 pub mod event_id;
+pub mod filter;
+pub mod light;
 pub mod log;
 pub mod names;
 pub mod record;
 pub mod reverse;
+#[cfg(any(test, feature = "testing"))]
+pub mod sample;
 pub mod scan;
 pub mod segments;
 pub mod tail;
 pub mod time;
+pub mod when;
 pub mod wouldblock;
 
 use std::path::Path;
