@@ -16,6 +16,7 @@ pub mod log;
 pub mod names;
 pub mod record;
 pub mod reverse;
+pub mod review;
 #[cfg(any(test, feature = "testing"))]
 pub mod sample;
 pub mod scan;
