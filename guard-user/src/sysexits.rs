@@ -7,6 +7,8 @@ pub const USAGE: u8 = 64;
 pub const NO_INPUT: u8 = 66;
 /// An error of dbguard's own (`EX_SOFTWARE`).
 pub const INTERNAL: u8 = 70;
+/// A file cannot be written (`EX_CANTCREAT`).
+pub const CANNOT_CREATE: u8 = 73;
 /// Try again later, or after something was changed (`EX_TEMPFAIL`).
 pub const TRY_AGAIN: u8 = 75;
 /// Not permitted (`EX_NOPERM`).

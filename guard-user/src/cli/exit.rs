@@ -31,6 +31,8 @@ impl Exit {
     pub const NO_INPUT: Self = Self(sysexits::NO_INPUT);
     /// An error of dbguard's own (`EX_SOFTWARE`).
     pub const INTERNAL: Self = Self(sysexits::INTERNAL);
+    /// A file that was to be written cannot be (`EX_CANTCREAT`).
+    pub const CANNOT_CREATE: Self = Self(sysexits::CANNOT_CREATE);
     /// Try again later, or after something was changed (`EX_TEMPFAIL`).
     pub const TRY_AGAIN: Self = Self(sysexits::TRY_AGAIN);
     /// Not permitted (`EX_NOPERM`).

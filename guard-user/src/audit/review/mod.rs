@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use super::light::{Either, Light, Process};
 use super::record::Record;
-use super::scan::{Extent, lines, peek};
+use super::scan::{Extent, Text, lines, peek};
 use glass::Chain;
-use tally::{Groups, Pair, Tally};
+use tally::{Groups, Tally};
 use timeline::Timeline;
 
 /// Records of one kind that are kept to be listed, the newest of them.
@@ -142,7 +142,7 @@ pub struct Part {
     pub last: Option<(u64, String)>,
     /// Records of the period by kind.
     pub kinds: BTreeMap<String, u64>,
-    /// Node names that records give, up to some.
+    /// Node names that denials give, and some of the other records.
     pub hosts: BTreeMap<String, u64>,
     /// Denials by decision.
     pub decisions: BTreeMap<String, Tally>,
@@ -164,6 +164,9 @@ pub struct Part {
     pub unreadable: u64,
     key: String,
 }
+
+/// Kinds that are only counted, or counted by more than a list.
+const COUNTED: [&str; 2] = ["denial", "process"];
 
 /// Kinds whose records are listed, with how many.
 const LISTS: &[(&str, usize)] = &[
@@ -200,6 +203,11 @@ impl Part {
         self.extent.take(&seen);
         if !period.has(&seen.time) {
             return;
+        }
+        if self.records == 0
+            && let Some(light) = Light::read(line)
+        {
+            count(&mut self.hosts, light.host.as_str(), 1);
         }
         self.records += 1;
         let at = || (seen.seq, seen.time.clone().into_owned());
@@ -284,8 +292,8 @@ impl Part {
             key,
             [
                 Some(exe),
-                unit.map(|unit| unit.as_str()),
-                container.map(|id| id.as_str()),
+                unit.map(Text::as_str),
+                container.map(Text::as_str),
             ],
         );
         let job = || Job {
@@ -294,7 +302,7 @@ impl Part {
             container: container.map(|id| id.as_str().to_owned()),
         };
         jobs.add(key, job, is_refused, &one);
-        let wwid = object.wwid.as_ref().map(|wwid| wwid.as_str());
+        let wwid = object.wwid.as_ref().map(Text::as_str);
         spell(key, [Some(object.name.as_str()), wwid, None]);
         let thing = || Thing {
             name: object.name.as_str().to_owned(),
@@ -385,16 +393,21 @@ impl Part {
         (glass::chains(&records, &self.through), steps.more(), unread)
     }
 
+    /// Records of kinds that this version does not know, by kind.
+    pub fn unknown_kinds(&self) -> impl Iterator<Item = (&str, u64)> {
+        let is_known =
+            |kind: &str| COUNTED.contains(&kind) || LISTS.iter().any(|(listed, _)| *listed == kind);
+        self.kinds
+            .iter()
+            .filter(move |(kind, _)| !is_known(kind))
+            .map(|(kind, count)| (kind.as_str(), *count))
+    }
+
     /// Operations with a decision.
     pub fn operations(&self, decision: &str) -> u64 {
         self.decisions
             .get(decision)
             .map_or(0, |tally| tally.operations)
-    }
-
-    /// Refused and observed, in groups that are not told apart.
-    pub fn rest(&self) -> [&Pair; 3] {
-        [&self.people.rest, &self.jobs.rest, &self.things.rest]
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading the audit log, one file a verb.
 
+mod report;
 mod search;
 mod tail;
 mod words;
@@ -21,13 +22,15 @@ const CLOCK_DOUBT: u64 = 86_400 * time::NANOS;
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     Tail(tail::Args),
-    Search(search::Args),
+    Search(Box<search::Args>),
+    Report(report::Args),
 }
 
 pub fn run(verb: &Verb) -> Result<Output, Failure> {
     match verb {
         Verb::Tail(args) => tail::run(args),
         Verb::Search(args) => search::run(args),
+        Verb::Report(args) => report::run(args),
     }
 }
 

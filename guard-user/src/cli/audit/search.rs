@@ -292,3 +292,13 @@ impl Search<'_> {
         Ok(records)
     }
 }
+
+/// What the options of a command line ask for.
+#[cfg(test)]
+pub fn filter_of(words: &[String]) -> Filter {
+    use clap::{Args as _, FromArgMatches as _};
+    let command = Args::augment_args(clap::Command::new("search").no_binary_name(true));
+    let matches = command.get_matches_from(words);
+    let args = Args::from_arg_matches(&matches).expect("options of this verb");
+    args.wanted.filter().expect("a filter")
+}

@@ -21,13 +21,23 @@ pub fn render(line: &str, json: bool) -> String {
 
 /// One record on one line.
 pub fn sentence(record: &Record) -> String {
-    // To the second: the rest is in the JSON.
-    let when = record
-        .time
-        .get(..19)
-        .unwrap_or(&record.time)
-        .replace('T', " ");
-    let (label, text) = match &record.body {
+    let (label, text) = said(record);
+    format!(
+        "{}  {label:<9}  {}",
+        seconds(&record.time),
+        printable(&text)
+    )
+}
+
+/// A time to the second: the rest is in the JSON.
+pub fn seconds(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
+}
+
+/// What a record says, without its time: a word for its kind, and the rest. Not yet safe for a
+/// terminal.
+pub fn said(record: &Record) -> (&'static str, String) {
+    match &record.body {
         Body::Denial(denial) => ("denial", refusal(record, denial)),
         Body::State(change) => ("state", changed(change)),
         Body::Mode(change) => ("mode", mode_changed(change)),
@@ -71,8 +81,7 @@ pub fn sentence(record: &Record) -> String {
             ("unload", format!("{text}, by {}", unload.by.login))
         }
         Body::Override(step) => ("override", overridden(step)),
-    };
-    format!("{when}  {label:<9}  {}", printable(&text))
+    }
 }
 
 fn changed(change: &Change) -> String {

@@ -3,11 +3,13 @@
 //! Most lines of a log are not: they are told by words that every wanted line must have, which are
 //! looked for in whole blocks of the log. What has all of them is read and judged.
 
+mod says;
+
 use memchr::memmem::Finder;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::light::{Either, Light, Process};
-use super::scan::peek;
+use super::scan::{Text, peek};
+use says::says;
 
 /// Stands for "has none" where a filter is about what not every process or device has.
 pub const NONE: &str = "-";
@@ -192,8 +194,8 @@ impl Filter {
         let has = |wanted: &Option<String>, has: Option<&str>| {
             wanted.as_deref().is_none_or(|one| has == Some(one))
         };
-        let event = light.event.as_ref().map(|event| event.as_str());
-        let decision = light.decision.as_ref().map(|word| word.as_str());
+        let event = light.event.as_ref().map(Text::as_str);
+        let decision = light.decision.as_ref().map(Text::as_str);
         self.accepts_time(light.time.as_str())
             && is(&self.state, light.state.as_str())
             && is(&self.mode, light.mode.as_str())
@@ -215,7 +217,7 @@ impl Filter {
             Some(Either::Text(grant)) => (Some(grant), light.incident.as_ref()),
             None => (None, light.incident.as_ref()),
         };
-        let is = |wanted: &Option<String>, has: Option<&super::scan::Text<'_>>| {
+        let is = |wanted: &Option<String>, has: Option<&Text<'_>>| {
             wanted
                 .as_deref()
                 .is_none_or(|wanted| has.is_some_and(|has| has.as_str() == wanted))
@@ -268,18 +270,17 @@ impl Filter {
                     .is_some_and(|one| one.as_str() == wanted)
         };
         // Where a process is told: of a denial, or the holder of a descriptor.
-        let place = |wanted: &str,
-                     of: fn(&Process<'_>) -> Option<String>,
-                     flat: Option<&super::scan::Text<'_>>| {
-            match &light.process {
-                Some(process) => match of(process) {
-                    Some(has) => has == wanted,
-                    None => wanted == NONE,
-                },
-                None if light.kind.as_str() == "descriptor" => is_or_none(wanted, flat),
-                None => false,
-            }
-        };
+        let place =
+            |wanted: &str, of: fn(&Process<'_>) -> Option<String>, flat: Option<&Text<'_>>| {
+                match &light.process {
+                    Some(process) => match of(process) {
+                        Some(has) => has == wanted,
+                        None => wanted == NONE,
+                    },
+                    None if light.kind.as_str() == "descriptor" => is_or_none(wanted, flat),
+                    None => false,
+                }
+            };
         let unit = |wanted: &str| {
             let of = |process: &Process<'_>| Some(process.unit.as_ref()?.as_str().to_owned());
             place(wanted, of, light.unit.as_ref())
@@ -337,7 +338,7 @@ impl Matcher<'_> {
     }
 }
 
-fn is_or_none(wanted: &str, has: Option<&super::scan::Text<'_>>) -> bool {
+fn is_or_none(wanted: &str, has: Option<&Text<'_>>) -> bool {
     match has {
         Some(has) => has.as_str() == wanted,
         None => wanted == NONE,
@@ -393,84 +394,5 @@ fn inner(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Whether a value of a record contains a text; names of members do not count.
-fn says(line: &[u8], text: &str) -> bool {
-    let mut found = false;
-    let search = Search {
-        text: Finder::new(text),
-        found: &mut found,
-    };
-    let mut line = serde_json::Deserializer::from_slice(line);
-    search.deserialize(&mut line).is_ok() && found
-}
-
-struct Search<'t, 'f> {
-    text: Finder<'t>,
-    found: &'f mut bool,
-}
-
-impl Search<'_, '_> {
-    fn again(&mut self) -> Search<'_, '_> {
-        Search {
-            text: self.text.as_ref(),
-            found: self.found,
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Search<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Search<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        *self.found |= self.text.find(text.as_bytes()).is_some();
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<(), A::Error> {
-        while values.next_element_seed(self.again())?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
-        while members.next_key::<IgnoredAny>()?.is_some() {
-            members.next_value_seed(self.again())?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-#[path = "filter_tests.rs"]
 mod tests;

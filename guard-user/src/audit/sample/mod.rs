@@ -1,6 +1,9 @@
 //! Records as a busy host makes them, for tests and measurements: every kind, late denials, whole
 //! and broken overrides, values that somebody would like to smuggle into a reader.
 
+mod kinds;
+mod steps;
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -10,11 +13,7 @@ use super::denial::{
     Ancestor, Command, Database, Denial, EventKey, GrantUsed, NO_LOGIN, Object, Process,
 };
 use super::event_id;
-use super::record::{
-    Actor, Body, Change, ConfigRead, CriticalProcess, Descriptor, Gap, Health, HeldOpen, Mark,
-    ModeChange, Override, OverrideSigner, Record, Recovered, RefusedOverride, Release, SCHEMA,
-    Start, Stop, Unload,
-};
+use super::record::{Actor, Body, Record, SCHEMA};
 use super::time::{NANOS, rfc3339};
 
 /// What an attacker may put into a command line.
@@ -257,220 +256,6 @@ impl Sample {
             key: keys[0],
             repeats: keys[1..].to_vec(),
         }))
-    }
-
-    /// Queues the steps of an override; not every one comes to its end.
-    fn glass(&mut self) {
-        let by = self.actor();
-        let nonce = format!("{:032x}", self.below(u64::MAX >> 1));
-        let object = self.object().name;
-        let base = Override {
-            by: Some(by.clone()),
-            nonce: Some(nonce),
-            event: Some(event_id::encode(self.seq)),
-            opens: vec![self.one(&OPS).into()],
-            object: Some(format!("{object} (eui.0025385691)")),
-            carries: Some("/var/lib/mysql (mariadbd 812, running)".into()),
-            requester: Some(by.login.clone()),
-            incident: Some(format!("INC-{}", 4_200 + self.below(50))),
-            reason: Some(format!(
-                "failed disk, replaced by vendor {}",
-                self.one(HOSTILE)
-            )),
-            minutes: Some(30),
-            uses: Some(3),
-            signers_needed: Some(2),
-            ..Override::default()
-        };
-        let step = |word: &str, of: &Override| Override {
-            step: word.into(),
-            ..of.clone()
-        };
-        self.push(step("requested", &base));
-        let signer = |person: &str, emergency: bool| OverrideSigner {
-            person: person.into(),
-            key: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".into(),
-            authority: None,
-            hardware: !emergency,
-            emergency,
-        };
-        let emergency = self.chance(10);
-        let signed = Override {
-            signers: vec![signer("frank", false), signer("grace", emergency)],
-            ..base.clone()
-        };
-        match self.below(10) {
-            0 => {
-                let refused = RefusedOverride {
-                    code: "other-host".into(),
-                    why: "the request is of another host".into(),
-                };
-                self.push(Override {
-                    refused: Some(refused),
-                    ..step("opened", &base)
-                });
-                return;
-            }
-            1 => {
-                self.push(Override {
-                    object: Some("nothing (a drill)".into()),
-                    opens: Vec::new(),
-                    ..step("drilled", &signed)
-                });
-                return;
-            }
-            2 => return,
-            _ => {}
-        }
-        self.grants += 1;
-        let grant = format!("G-{}", self.grants);
-        let with = |of: Override| Override {
-            grant: Some(grant.clone()),
-            ..of
-        };
-        self.push(with(step("opened", &signed)));
-        for _ in 0..self.below(3) {
-            let argv = self.argv("wipefs", &object);
-            self.push(Override {
-                pid: Some(4_811),
-                argv,
-                ..with(step("used", &base))
-            });
-        }
-        if self.chance(80) {
-            let known = self.chance(80);
-            let of = if known { base } else { Override::default() };
-            self.push(Override {
-                by: None,
-                why: Some("its time is over".into()),
-                ..with(step("closed", &of))
-            });
-        }
-    }
-
-    fn push(&mut self, step: Override) {
-        self.waiting.push_back(Body::Override(Box::new(step)));
-    }
-
-    fn other(&mut self) -> Body {
-        let by = self.actor();
-        match self.below(15) {
-            0 => Body::State(Change {
-                from: "idle".into(),
-                to: "armed".into(),
-                why: "mariadbd 812 was started".into(),
-            }),
-            1 => {
-                let to = if self.mode == "enforce" {
-                    "observe"
-                } else {
-                    "enforce"
-                };
-                let from = std::mem::replace(&mut self.mode, to.into());
-                Body::Mode(ModeChange {
-                    from,
-                    to: to.into(),
-                    from_ops: [("bmc".to_owned(), "observe".to_owned())].into(),
-                    to_ops: std::collections::BTreeMap::new(),
-                    why: "the configuration was read again".into(),
-                })
-            }
-            2 => Body::Start(Start {
-                version: "0.1.0".into(),
-                pid: 600,
-                adopted: self.chance(50),
-                route: "lsm".into(),
-                kernel: "6.1.0-28-amd64".into(),
-                hooks: vec!["file_open".into(), "file_ioctl".into()],
-                missing: vec!["uring_cmd: not in this kernel".into()],
-                ops: [("bmc".to_owned(), "observe".to_owned())].into(),
-            }),
-            3 => Body::Stop(Stop {
-                why: "SIGTERM".into(),
-            }),
-            4 | 5 => Body::Process(CriticalProcess {
-                change: "started".into(),
-                pid: 812,
-                engine: "mariadb".into(),
-                comm: "mariadbd".into(),
-                data: vec!["/var/lib/mysql".into()],
-                event_boot_ns: self.at,
-            }),
-            6 => Body::Release(Release {
-                by,
-                device: self.chance(50).then(|| "eui.00253856910".into()),
-                forgotten: vec!["/var/lib/mysql".into()],
-                refused: self.chance(50).then(|| "a database runs".into()),
-            }),
-            7 => Body::Mark(Mark {
-                by,
-                what: "device".into(),
-                object: "/dev/nvme3n1".into(),
-            }),
-            8 => {
-                let healthy = self.chance(50);
-                Body::Health(Health {
-                    part: self.one(&["links", "self-test", "audit"]).into(),
-                    healthy,
-                    detail: if healthy {
-                        "works again"
-                    } else {
-                        "a hook is lost; restart dbguard"
-                    }
-                    .into(),
-                })
-            }
-            9 => {
-                let lost = self.below(5);
-                let what = self.one(&["dropped", "missing", "lifecycle", "log"]);
-                let gap = Body::Gap(Gap {
-                    what: what.into(),
-                    lost,
-                    detail: "the ring was full".into(),
-                });
-                gap.book(&mut self.account);
-                gap
-            }
-            10 => Body::Recovered(Recovered {
-                torn_bytes: 17,
-                torn: self.one(HOSTILE).into(),
-            }),
-            11 => Body::Config(ConfigRead {
-                accepted: self.chance(70),
-                detail: "/etc/dbguard/dbguard.toml".into(),
-                by: self.chance(50).then_some(by),
-            }),
-            12 => Body::Descriptor(Descriptor {
-                change: self.one(&["found", "stopped", "gone"]).into(),
-                held: HeldOpen {
-                    pid: 77,
-                    comm: "dd".into(),
-                    exe: "/usr/bin/dd".into(),
-                    argv: vec!["dd".into()],
-                    user: Some("root".into()),
-                    login: by.login,
-                    tty: None,
-                    unit: self.chance(50).then(|| "backup.service".into()),
-                    container: None,
-                    how: "descriptor 3".into(),
-                    device: self.chance(80).then(|| "nvme1n1".into()),
-                    dev: Some("259:1".into()),
-                    since: rfc3339(self.at),
-                    closed: self.chance(50),
-                    stopped: false,
-                },
-            }),
-            13 => Body::Unload(Unload {
-                by,
-                refused: self.chance(50).then(|| "the host is armed".into()),
-            }),
-            _ => {
-                self.glass();
-                self.waiting
-                    .pop_front()
-                    .unwrap_or(Body::Stop(Stop { why: String::new() }))
-            }
-        }
     }
 }
 
